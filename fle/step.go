@@ -1,0 +1,184 @@
+package fle
+
+import (
+	"fmt"
+
+	"github.com/zabkeeper/zabkeeper/quorum"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+)
+
+// Step takes a notification of another server.
+func (m *Machine) Step(n Notification) {
+	if n.From == m.cfg.Self || !m.cfg.Ensemble.SIDs().Has(n.From) || m.round == 0 {
+		return
+	}
+	m.answer(n)
+	if m.state != Looking {
+		return
+	}
+	if why := m.ignore(n); why != "" {
+		m.event(EventIgnored, n.From, n.Vote, why)
+		return
+	}
+	switch n.State {
+	case Looking:
+		m.stepLooking(n)
+	case Following, Leading:
+		m.stepSettled(n)
+	case Observing:
+	}
+}
+
+// answer tells the sender what this server knows, when that helps it (spec zab-and-election 3.3).
+func (m *Machine) answer(n Notification) {
+	if n.State != Looking {
+		return
+	}
+	// A worse vote of the same round comes from a server that has not heard ours.
+	behind := m.state == Looking && (n.Round < m.round ||
+		n.Round == m.round && m.proposal.Compare(n.Vote) > 0)
+	if m.state != Looking || behind || !m.counts(n.From) {
+		m.tell(n.From)
+	}
+}
+
+// counts reports whether the votes of sid are counted.
+func (m *Machine) counts(sid quorum.SID) bool {
+	return m.voters.Has(sid) && !m.distrusted.Has(sid)
+}
+
+// ignore says why a notification is not taken into account, or "".
+func (m *Machine) ignore(n Notification) string {
+	switch {
+	case !m.voters.Has(n.From):
+		return "not a voter"
+	case m.distrusted.Has(n.From):
+		return "store of the voter was replaced"
+	case !m.counts(n.Vote.Leader):
+		return "names a server that cannot lead"
+	case n.State == Looking && m.own.Zxid == zxid.Untrusted && m.cfg.Role == quorum.Participant:
+		return "own history is not trusted: waiting for an established leader"
+	case n.State == Looking && n.Vote.Zxid == zxid.Untrusted:
+		return "history of the candidate is not trusted"
+	}
+	return ""
+}
+
+// acceptable reports whether this server should vote v rather than cur.
+func (m *Machine) acceptable(v, cur Vote) bool {
+	if m.abstain > 0 && v.Leader == m.cfg.Self {
+		return false
+	}
+	return better(m.quorum, v, cur)
+}
+
+func (m *Machine) stepLooking(n Notification) {
+	switch {
+	case n.Round > m.round:
+		m.round = n.Round
+		proposal := m.ownVote()
+		if m.acceptable(n.Vote, proposal) {
+			proposal = n.Vote
+		}
+		m.enterRound(proposal)
+	case n.Round < m.round:
+		m.event(EventIgnored, n.From, n.Vote, fmt.Sprintf("of round %d, this is %d", n.Round, m.round))
+		return
+	case m.acceptable(n.Vote, m.proposal):
+		m.event(EventAdopted, n.From, n.Vote, "better vote")
+		m.propose(n.Vote)
+	}
+	m.received[n.From] = ballot{state: Looking, vote: n.Vote, round: n.Round}
+	m.tryFinish()
+}
+
+// stepSettled takes the word of a server that has a leader: of this round's election, or of
+// one that was over before this server looked.
+func (m *Machine) stepSettled(n Notification) {
+	b := ballot{state: n.State, vote: n.Vote, round: n.Round}
+	if n.Round == m.round {
+		m.received[n.From] = b
+		if m.established(m.received, b) && m.finish(b, m.received) {
+			return
+		}
+	}
+	m.outside[n.From] = b
+	if m.established(m.outside, b) {
+		was := m.round
+		m.round = n.Round
+		if !m.finish(b, m.outside) {
+			m.round = was
+		}
+		return
+	}
+	m.tryFinish()
+}
+
+// established reports whether a quorum follows the leader that b names, and the leader
+// says so too.
+func (m *Machine) established(bs ballots, b ballot) bool {
+	if !m.quorum.HasQuorum(bs.supporters(m.voters, b)) {
+		return false
+	}
+	if b.vote.Leader == m.cfg.Self {
+		return b.round == m.round && m.abstain == 0
+	}
+	return bs.ledBy(b.vote.Leader)
+}
+
+// tryFinish looks whether this round's votes make a quorum for the proposal, and then ends
+// the election at once if every voter within reach agrees, or else after a wait.
+func (m *Machine) tryFinish() {
+	mine := ballot{state: Looking, vote: m.proposal, round: m.round}
+	supporters := m.received.supporters(m.voters, mine)
+	if m.proposal.Leader == quorum.None || !m.quorum.HasQuorum(supporters) {
+		m.finalize = 0
+		return
+	}
+	waitFor := m.reachable
+	waitFor.Add(m.cfg.Self)
+	waitFor = waitFor.And(m.voters)
+	for sid := range waitFor.All() {
+		if sid != m.cfg.Self && !m.counts(sid) {
+			waitFor.Remove(sid)
+		}
+	}
+	if !m.trusted() {
+		waitFor.Remove(m.cfg.Self)
+	}
+	if waitFor.And(supporters) == waitFor {
+		m.finish(mine, m.received)
+		return
+	}
+	if m.finalize == 0 {
+		m.finalize = max(1, m.cfg.FinalizeTicks)
+	}
+}
+
+// finish ends the election with a vote that has a quorum. It refuses a leader that is no
+// counted voter (hazard H-49), and this server itself while it may not lead.
+func (m *Machine) finish(b ballot, bs ballots) bool {
+	leader := b.vote.Leader
+	if !m.counts(leader) || (leader == m.cfg.Self && (!m.trusted() || m.abstain > 0)) {
+		return false
+	}
+	supporters := bs.supporters(m.voters, b)
+	switch {
+	case leader == m.cfg.Self:
+		m.state = Leading
+	case m.cfg.Role == quorum.Observer:
+		m.state = Observing
+	default:
+		m.state = Following
+	}
+	m.current = b.vote
+	m.finalize = 0
+	m.outcome = &Outcome{State: m.state, Vote: b.vote, Round: m.round, Supporters: supporters}
+	m.event(EventElected, leader, b.vote, m.state.String())
+	// Servers that are still looking learn at once that this one has settled; otherwise
+	// they would wait for their next repetition.
+	for sid := range m.cfg.Ensemble.SIDs().All() {
+		m.tell(sid)
+	}
+	return true
+}
