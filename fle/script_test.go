@@ -14,7 +14,7 @@ import (
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
 
-// TestScripts runs the scenarios of testdata. The commands are:
+// TestScripts runs the scenarios of testdata/scripts. The commands are:
 //
 //	ensemble voters=(1,2,3) observers=(4)    new machines, every link down
 //	link 1 2 [down]                          both see each other as reachable, or not
@@ -26,7 +26,7 @@ import (
 //	inject from=3 to=1 state=FOLLOWING leader=2 epoch=1 zxid=7 round=1
 //	state                                    what everybody thinks
 func TestScripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		w := &world{}
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			w.out.Reset()
