@@ -1,0 +1,273 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/zabkeeper/zabkeeper/fle"
+	"github.com/zabkeeper/zabkeeper/quorum"
+	"github.com/zabkeeper/zabkeeper/zab"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+)
+
+// Peer is one server of an ensemble. Run owns all of it but the inbox and the
+// published status; the other exported methods only put events into the inbox or read the
+// status, and are safe for concurrent use.
+type Peer struct {
+	cfg   Config
+	inbox *inbox
+	fle   *fle.Machine
+
+	generation uint64
+	// delivered is the zxid up to which entries were handed to the state machine.
+	delivered zxid.ID
+	// hellos are links of learners that dialled while no role took them, by link.
+	hellos map[uint64]*hello
+	// seen are the incarnations that other servers introduced themselves with.
+	seen map[quorum.SID]quorum.Incarnation
+	// failures counts leaderships in a row that ended before they were established.
+	failures int
+	// needSnap is set when the last synchronisation found that a DIFF or TRUNC is of no use.
+	needSnap bool
+	// lookingSince is when the current search for a leader began.
+	lookingSince time.Time
+
+	status atomic.Pointer[Status]
+	// leading is the generation of the leadership whose proposals are wanted, or 0.
+	leading atomic.Uint64
+}
+
+// hello is a learner's link that waits for this server to become the leader.
+type hello struct {
+	sid   quorum.SID
+	since time.Time
+	msgs  []zab.Message
+}
+
+// maxHellos bounds the waiting links, maxHelloMessages what each may have said.
+const (
+	maxHellos        = 512
+	maxHelloMessages = 4
+)
+
+// New makes a peer; Run starts it.
+func New(cfg Config) (*Peer, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	member, _ := cfg.Ensemble.Member(cfg.Self)
+	p := &Peer{
+		cfg:    cfg,
+		inbox:  newInbox(),
+		hellos: make(map[uint64]*hello),
+		seen:   make(map[quorum.SID]quorum.Incarnation),
+		fle: fle.New(fle.Config{
+			Self:           cfg.Self,
+			Role:           member.Role,
+			Ensemble:       cfg.Ensemble,
+			FinalizeTicks:  electionTicks(cfg.Finalize),
+			MinNotifyTicks: electionTicks(cfg.MinNotify),
+			MaxNotifyTicks: electionTicks(cfg.MaxNotify),
+		}),
+	}
+	p.status.Store(&Status{State: fle.Looking})
+	return p, nil
+}
+
+// Run lives the server's life until ctx ends; it then leaves its role in order and
+// returns nil. Any other return is a fault that the process cannot survive.
+func (p *Peer) Run(ctx context.Context) error {
+	defer p.inbox.close()
+	p.delivered = p.cfg.StateMachine.Applied().ID
+	for ctx.Err() == nil {
+		outcome, err := p.look(ctx)
+		if err != nil {
+			return err
+		}
+		if outcome == nil {
+			return nil
+		}
+		if err := p.serve(ctx, outcome); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look runs one election. It returns nil when ctx ended first.
+func (p *Peer) look(ctx context.Context) (*fle.Outcome, error) {
+	p.lookingSince = time.Now()
+	d := p.cfg.Log.Durable()
+	p.publish(nil, fle.Looking, d)
+	p.distrust(d)
+	own := fle.Vote{Leader: p.cfg.Self, Zxid: d.History.Last().ID, Epoch: d.Current}
+	if d.Untrusted {
+		own.Zxid = zxid.Untrusted
+	}
+	p.cfg.Logger.Info().Stringer("zxid", d.History.Last().ID).Uint32("epoch", uint32(d.Current)).
+		Bool("untrusted", d.Untrusted).Msg("LOOKING: election begins")
+	p.fle.Look(own)
+
+	tick := time.NewTicker(electionTick)
+	defer tick.Stop()
+	for {
+		if outcome := p.electionReady(); outcome != nil {
+			return outcome, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case <-tick.C:
+			p.fle.Tick()
+			p.expireHellos()
+		case <-p.inbox.wake:
+			for _, e := range p.inbox.take() {
+				p.elsewhere(e)
+			}
+		}
+	}
+}
+
+// distrust tells the election which servers are not the ones that were once synchronised
+// under their id, as far as their links have introduced them.
+func (p *Peer) distrust(d zab.Durable) {
+	for sid := range p.cfg.Ensemble.Voters().All() {
+		p.judge(sid, d)
+	}
+}
+
+// electionReady carries out what the election machine wants.
+func (p *Peer) electionReady() *fle.Outcome {
+	rd := p.fle.Ready()
+	for _, e := range rd.Events {
+		p.logElection(e)
+	}
+	if p.cfg.Transport != nil {
+		for _, n := range rd.Messages {
+			p.cfg.Transport.Notify(n)
+		}
+	}
+	return rd.Outcome
+}
+
+// elsewhere handles an event that no role takes: it belongs to the election, or to a
+// learner that came too early.
+func (p *Peer) elsewhere(e event) {
+	switch e.kind {
+	case evNotification:
+		p.fle.Step(e.note)
+	case evReachable:
+		p.reachable(e)
+	case evLinkUp:
+		p.early(e)
+	case evReceived:
+		if h := p.hellos[e.link]; h != nil {
+			h.msgs = append(h.msgs, e.msgs...)
+			if len(h.msgs) > maxHelloMessages {
+				p.hangup(e.link)
+			}
+		}
+	case evLinkDown:
+		delete(p.hellos, e.link)
+	case evPersisted, evSubmit, evPropose, evAnswer, evStreamDone, evStreamFailed:
+		// Of a role that is over: its clients have been told by closing them.
+	}
+}
+
+// early keeps the link of a learner that believes this server to be the leader
+// already; it is taken over when the election comes to the same end.
+func (p *Peer) early(e event) {
+	if len(p.hellos) >= maxHellos {
+		p.cfg.Transport.Hangup(e.link)
+		return
+	}
+	p.hellos[e.link] = &hello{sid: e.sid, since: time.Now()}
+}
+
+// expireHellos sends learners away that this server will not lead soon: they look again.
+func (p *Peer) expireHellos() {
+	for link, h := range p.hellos {
+		if time.Since(h.since) > connectPatience {
+			p.hangup(link)
+		}
+	}
+}
+
+func (p *Peer) hangup(link uint64) {
+	delete(p.hellos, link)
+	p.cfg.Transport.Hangup(link)
+}
+
+func (p *Peer) reachable(e event) {
+	if e.up {
+		p.met(e.sid, e.incarnation)
+	}
+	p.fle.Reach(e.sid, e.up)
+}
+
+// serve runs the role that the election decided until it ends.
+func (p *Peer) serve(ctx context.Context, outcome *fle.Outcome) error {
+	p.cfg.Logger.Info().Stringer("state", outcome.State).Stringer("leader", outcome.Vote.Leader).
+		Uint64("round", outcome.Round).Dur("took", time.Since(p.lookingSince)).
+		Stringer("supporters", outcome.Supporters).Msg("election ended")
+	t, err := p.newTenure(ctx, outcome)
+	if err != nil {
+		return err
+	}
+	err = t.run()
+	if closeErr := t.close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// Submit sends the requests of this server's clients towards the leader, in order. The
+// payloads are the caller's no longer. Without a leader they are dropped: the clients'
+// connections have been closed, or are about to be.
+func (p *Peer) Submit(kind zab.Kind, payloads [][]byte) {
+	p.inbox.put(event{kind: evSubmit, request: kind, payloads: payloads})
+}
+
+// Propose proposes transactions as the leader that was given generation by Leading; those of
+// an older leadership are dropped. first is the zxid that the preparer gave the first of them.
+func (p *Peer) Propose(generation uint64, first zxid.ID, txns [][]byte) {
+	p.inbox.put(event{kind: evPropose, generation: generation, first: first, payloads: txns})
+}
+
+// Answer answers a Sync or Revalidate request of a learner, or of this server itself, behind
+// the commit of everything that was proposed before.
+func (p *Peer) Answer(generation uint64, to quorum.SID, kind zab.Kind, data []byte) {
+	p.inbox.put(event{kind: evAnswer, generation: generation, sid: to, request: kind, payloads: [][]byte{data}})
+}
+
+// Leading returns the generation of the current leadership, or 0.
+func (p *Peer) Leading() uint64 { return p.leading.Load() }
+
+// Notified implements the transport's handler.
+func (p *Peer) Notified(n fle.Notification) { p.inbox.put(event{kind: evNotification, note: n}) }
+
+// Reachable implements the transport's handler: an election connection with sid, of the given
+// incarnation, came up or was lost.
+func (p *Peer) Reachable(sid quorum.SID, up bool, incarnation quorum.Incarnation) {
+	p.inbox.put(event{kind: evReachable, sid: sid, up: up, incarnation: incarnation})
+}
+
+// LinkUp implements the transport's handler: a learner's link, dialled by either side, is up.
+func (p *Peer) LinkUp(link uint64, sid quorum.SID) {
+	p.inbox.put(event{kind: evLinkUp, link: link, sid: sid})
+}
+
+// Received implements the transport's handler. It blocks the link's reader while too much waits.
+func (p *Peer) Received(link uint64, msgs []zab.Message) {
+	p.inbox.put(event{kind: evReceived, link: link, msgs: msgs})
+}
+
+// LinkDown implements the transport's handler.
+func (p *Peer) LinkDown(link uint64, err error) {
+	p.inbox.put(event{kind: evLinkDown, link: link, err: err})
+}
+
+// bug ends the process on a state that only a defect of this program can produce.
+func bug(format string, args ...any) { panic("peer: " + fmt.Sprintf(format, args...)) }

@@ -1,0 +1,392 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/zabkeeper/zabkeeper/fle"
+	"github.com/zabkeeper/zabkeeper/quorum"
+	"github.com/zabkeeper/zabkeeper/zab"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+)
+
+// machine is what the three zab roles have in common.
+type machine interface {
+	Step(m zab.Message)
+	Tick()
+	Persisted(token uint64)
+	Ready() zab.Ready
+	Phase() zab.Phase
+	Epoch() zxid.Epoch
+}
+
+// learner is what followers and observers add to it.
+type learner interface {
+	machine
+	Submit(kind zab.Kind, data []byte)
+	SnapshotStaged(at zxid.Point)
+	SnapshotFailed()
+	NeedSnap() bool
+}
+
+// tenure is one instance of a role: from the end of an election to the return to
+// LOOKING. The loop owns it.
+type tenure struct {
+	p          *Peer
+	generation uint64
+	outcome    *fle.Outcome
+	began      time.Time
+
+	ctx    context.Context //nolint:containedctx // bounds the streams that belong to this very tenure
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // streams
+
+	writer  Writer
+	machine machine
+	leader  *zab.Leader // while LEADING
+	learner learner     // while FOLLOWING or OBSERVING
+
+	phase   zab.Phase
+	pending pending
+	reason  string // why it ended
+
+	// LEADING: the links of learners, both ways, and what is streamed to them.
+	links   map[quorum.SID]uint64
+	sids    map[uint64]quorum.SID
+	streams map[quorum.SID]*stream
+
+	// FOLLOWING, OBSERVING: the link to the leader.
+	link   uint64
+	linked bool
+	held   []zab.Message // said before the link was up
+
+	// A snapshot on its way in, and the step that makes it the history.
+	sink         SnapshotSink
+	installPoint zxid.Point
+	installToken uint64
+
+	outbox map[quorum.SID][]zab.Message // reused by send
+}
+
+// connectPatience is how long a learner tries to reach the leader that was elected, before it
+// looks again: ports are open as long as a server lives, so that a leader that does not take the
+// link is gone (spec zab-and-election 6.2 F1 gives five attempts, 100 ms apart).
+const connectPatience = time.Second
+
+func (p *Peer) newTenure(ctx context.Context, outcome *fle.Outcome) (*tenure, error) {
+	p.generation++
+	t := &tenure{
+		p: p, generation: p.generation, outcome: outcome, began: time.Now(),
+		links:   make(map[quorum.SID]uint64),
+		sids:    make(map[uint64]quorum.SID),
+		streams: make(map[quorum.SID]*stream),
+		outbox:  make(map[quorum.SID][]zab.Message),
+	}
+	t.ctx, t.cancel = context.WithCancel(ctx)
+	generation := t.generation
+	writer, err := p.cfg.Log.NewWriter(func(token uint64) {
+		p.inbox.put(event{kind: evPersisted, generation: generation, token: token})
+	})
+	if err != nil {
+		t.cancel()
+		return nil, fmt.Errorf("peer: open the log for writing: %w", err)
+	}
+	t.writer = writer
+	t.takeRole()
+	p.publish(t, outcome.State, p.cfg.Log.Durable())
+	return t, nil
+}
+
+// takeRole makes the machine that the election's outcome asks for.
+func (t *tenure) takeRole() {
+	p := t.p
+	d := p.cfg.Log.Durable()
+	cfg := zab.Config{
+		Self:      p.cfg.Self,
+		Ensemble:  p.cfg.Ensemble,
+		Durable:   d,
+		InitTicks: 2 * p.cfg.InitLimit,
+		SyncTicks: 2 * p.cfg.SyncLimit,
+		NeedSnap:  p.needSnap,
+		Limits:    p.cfg.Limits,
+	}
+	switch t.outcome.State {
+	case fle.Leading:
+		for i := range cfg.NewCluster {
+			cfg.NewCluster[i] = byte(p.cfg.Rand.Uint32())
+		}
+		t.leader = zab.NewLeader(cfg)
+		t.machine = t.leader
+		t.adoptHellos()
+	case fle.Following:
+		t.learn(zab.NewFollower(cfg, t.outcome.Vote.Leader))
+	case fle.Observing:
+		t.learn(zab.NewObserver(cfg, t.outcome.Vote.Leader))
+	case fle.Looking:
+		bug("election ended in LOOKING")
+	}
+}
+
+// adoptHellos takes over the links of learners that were quicker than this server.
+func (t *tenure) adoptHellos() {
+	for link, h := range t.p.hellos {
+		delete(t.p.hellos, link)
+		t.linkUp(event{kind: evLinkUp, link: link, sid: h.sid})
+		t.received(event{kind: evReceived, link: link, msgs: h.msgs})
+	}
+}
+
+func (t *tenure) learn(l learner) {
+	t.learner, t.machine = l, l
+	for link := range t.p.hellos {
+		t.p.hangup(link)
+	}
+	t.link = t.p.cfg.Transport.Connect(t.outcome.Vote.Leader)
+}
+
+// run drives the role until it stops or ctx ends. An error is a fault of this server's own
+// store or state machine.
+func (t *tenure) run() error {
+	p := t.p
+	tick := time.NewTicker(p.cfg.TickTime / 2)
+	defer tick.Stop()
+	patience := time.NewTimer(connectPatience)
+	defer patience.Stop()
+	for {
+		if err := t.settle(); err != nil {
+			return err
+		}
+		if t.machine.Phase() == zab.Stopped {
+			return nil
+		}
+		select {
+		case <-t.ctx.Done():
+			t.reason = "this server is stopping"
+			return nil
+		case <-tick.C:
+			t.machine.Tick()
+			p.publish(t, t.outcome.State, p.cfg.Log.Durable())
+		case <-patience.C:
+			if t.learner != nil && !t.linked {
+				t.reason = "no connection to the leader"
+				return nil
+			}
+		case <-p.inbox.wake:
+			for _, e := range p.inbox.take() {
+				if err := t.event(e); err != nil {
+					return err
+				}
+			}
+			if t.reason != "" {
+				return nil
+			}
+		}
+	}
+}
+
+// event handles one event of the inbox.
+func (t *tenure) event(e event) error {
+	switch e.kind {
+	case evNotification:
+		t.p.fle.Step(e.note)
+	case evReachable:
+		t.p.reachable(e)
+	case evLinkUp:
+		t.linkUp(e)
+	case evReceived:
+		return t.received(e)
+	case evLinkDown:
+		t.linkDown(e)
+	case evPersisted:
+		return t.persisted(e)
+	case evSubmit:
+		t.submit(e)
+	case evPropose:
+		return t.propose(e)
+	case evAnswer:
+		if t.leader != nil && e.generation == t.generation {
+			t.leader.Answer(e.sid, e.request, e.payloads[0])
+		}
+	case evStreamDone, evStreamFailed:
+		t.streamEnded(e)
+	}
+	return nil
+}
+
+func (t *tenure) linkUp(e event) {
+	if t.learner != nil {
+		if e.link != t.link {
+			t.p.cfg.Transport.Hangup(e.link) // we are not the leader it looks for
+			return
+		}
+		t.linked = true
+		t.p.cfg.Transport.Send(t.link, t.held)
+		t.held = nil
+		return
+	}
+	if old, ok := t.links[e.sid]; ok {
+		t.forget(e.sid)
+		t.p.cfg.Transport.Hangup(old)
+		t.leader.Disconnected(e.sid)
+	}
+	t.links[e.sid], t.sids[e.link] = e.link, e.sid
+}
+
+func (t *tenure) linkDown(e event) {
+	if t.learner != nil {
+		if e.link == t.link && t.linked {
+			t.reason = fmt.Sprintf("lost the leader: %v", e.err)
+		}
+		return
+	}
+	if sid, ok := t.sids[e.link]; ok {
+		t.p.cfg.Logger.Info().Stringer("peer", sid).AnErr("reason", e.err).Msg("learner disconnected")
+		t.forget(sid)
+		t.leader.Disconnected(sid)
+	}
+}
+
+// forget drops the link of a learner and stops what is streamed on it.
+func (t *tenure) forget(sid quorum.SID) {
+	delete(t.sids, t.links[sid])
+	delete(t.links, sid)
+	t.stopStream(sid)
+}
+
+func (t *tenure) received(e event) error {
+	if t.learner != nil {
+		if e.link != t.link {
+			return nil
+		}
+		for _, m := range e.msgs {
+			m.From = t.outcome.Vote.Leader
+			if err := t.learned(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	sid, ok := t.sids[e.link]
+	if !ok {
+		return nil
+	}
+	for _, m := range e.msgs {
+		m.From = sid // whatever it says: the link knows who it is
+		t.leader.Step(m)
+	}
+	return nil
+}
+
+// learned handles one message of the leader; the chunks of a snapshot go to the state machine.
+func (t *tenure) learned(m zab.Message) error {
+	switch m.Kind {
+	case zab.Snap:
+		if err := t.beginSnapshot(); err != nil {
+			return err
+		}
+	case zab.SnapChunk:
+		return t.snapshotChunk(m)
+	default:
+	}
+	t.learner.Step(m)
+	return nil
+}
+
+func (t *tenure) persisted(e event) error {
+	if e.generation != t.generation {
+		return nil
+	}
+	if t.installToken != 0 && e.token >= t.installToken {
+		if err := t.install(); err != nil {
+			return err
+		}
+	}
+	t.machine.Persisted(e.token)
+	return nil
+}
+
+func (t *tenure) submit(e event) {
+	switch {
+	case t.learner != nil:
+		for _, data := range e.payloads {
+			t.learner.Submit(e.request, data)
+		}
+	case t.phase == zab.Broadcast:
+		msgs := make([]zab.Message, len(e.payloads))
+		for i, data := range e.payloads {
+			msgs[i] = zab.Message{Kind: e.request, From: t.p.cfg.Self, Data: data}
+		}
+		t.p.cfg.StateMachine.Forwarded(t.p.cfg.Self, msgs)
+	}
+}
+
+func (t *tenure) propose(e event) error {
+	if t.leader == nil || e.generation != t.generation || t.leader.Phase() != zab.Broadcast {
+		return nil
+	}
+	if err := t.leader.Propose(e.first, e.payloads); err != nil {
+		return fmt.Errorf("peer: propose %v: %w", e.first, err)
+	}
+	return nil
+}
+
+// close ends the tenure: clients first, then streams and links, then the log, so that what
+// the next election reads of the disk is final.
+func (t *tenure) close() error {
+	p := t.p
+	established := t.phase == zab.Broadcast
+	p.leading.Store(0)
+	p.publish(nil, fle.Looking, p.cfg.Log.Durable())
+	p.cfg.StateMachine.StopServing(t.endReason())
+	t.cancel()
+	for sid := range t.streams {
+		t.stopStream(sid)
+	}
+	t.wg.Wait()
+	for _, link := range t.links {
+		p.cfg.Transport.Hangup(link)
+	}
+	if t.learner != nil {
+		p.cfg.Transport.Hangup(t.link)
+		p.needSnap = t.learner.NeedSnap()
+	}
+	t.writer.Close()
+	if t.installToken != 0 {
+		// The step that replaces the history was given to the log and is durable now; the
+		// state must follow before anything else happens.
+		if err := t.install(); err != nil {
+			return err
+		}
+	} else if t.sink != nil {
+		if err := t.sink.Discard(); err != nil {
+			return fmt.Errorf("peer: discard a partial snapshot: %w", err)
+		}
+	}
+	p.learnFrom(t.leader != nil, established)
+	p.cfg.Logger.Warn().Stringer("state", t.outcome.State).Str("reason", t.endReason()).
+		Dur("after", time.Since(t.began)).Msg("role ended")
+	return nil
+}
+
+func (t *tenure) endReason() string {
+	if t.reason == "" {
+		return "stopped"
+	}
+	return t.reason
+}
+
+// learnFrom keeps a server that is elected again and again but never gets a quorum
+// behind it from standing in the way of one that would (hazard H-55).
+func (p *Peer) learnFrom(led, established bool) {
+	if !led || established {
+		p.failures = 0
+		return
+	}
+	p.failures++
+	if p.failures >= 2 {
+		ticks := electionTicks(p.cfg.TickTime)
+		p.fle.Abstain(ticks + int(p.cfg.Rand.Uint32()%uint32(ticks*p.failures+1)))
+	}
+}
