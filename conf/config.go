@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/quorum"
-	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
 
 // Config is a checked configuration. It is made by Load and not changed
@@ -79,7 +78,7 @@ type Config struct {
 	peerType      quorum.Role
 	clientPort    int // -1: unset
 	clientAddress string
-	version       zxid.ID
+	version       string // of the server list, in hex; empty: 0
 
 	settings map[string]Setting // by canonical key, effective values
 }

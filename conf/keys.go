@@ -89,8 +89,9 @@ func parserKeys() []key {
 		text("dynamicConfigFile", "", func(c *Config) *string { return &c.DynamicConfigFile }),
 		strict("standaloneEnabled", "true", func(c *Config) *bool { return &c.StandaloneEnabled }),
 		strict("multiAddress.enabled", "false", func(c *Config) *bool { return &c.MultiAddress }),
-		{name: "version", set: func(c *Config, v string) (_ string, err error) {
-			c.version, err = quorum.ParseVersion(v)
+		{name: "version", set: func(c *Config, v string) (string, error) {
+			_, err := quorum.ParseVersion(v)
+			c.version = v
 			return "", err
 		}},
 	}

@@ -181,9 +181,9 @@ func (c *Config) readDynamic(readFile func(string) ([]byte, error)) error {
 		}
 		c.settings[s.Key] = s
 	}
-	c.version = 0
-	if v, err := quorum.ParseVersion(strings.TrimPrefix(filepath.Ext(path), ".")); err == nil {
-		c.version = v
+	c.version = strings.TrimPrefix(filepath.Ext(path), ".")
+	if _, err := quorum.ParseVersion(c.version); err != nil {
+		c.version = "" // a name without a version
 	}
 	if next := c.File + ".dynamic.next"; exists(readFile, next) {
 		c.note(Warn, Origin{Name: next}, "a proposed configuration is not read: finish the reconfiguration with the servers that wrote it")

@@ -266,61 +266,6 @@ func TestDynamicConfigFile(t *testing.T) {
 	}
 }
 
-func notices(c *conf.Config) []string {
-	var out []string
-	for _, n := range c.Notices {
-		out = append(out, n.String())
-	}
-	return out
-}
-
-func TestNotices(t *testing.T) {
-	id := files{"/d/myid": "1"}
-	for _, c := range []struct{ text, want string }{
-		{alone + "tickTme=1", "warn: unknown key tickTme is ignored; did you mean tickTime? (zoo.cfg:3)"},
-		{alone + "zookeeper.maxclientcnxns=1", "warn: unknown key zookeeper.maxclientcnxns is ignored; did you mean maxClientCnxns? (zoo.cfg:3)"},
-		{alone + "quiteSomethingElse=1", "warn: unknown key quiteSomethingElse is ignored (zoo.cfg:3)"},
-		{alone + strings.Repeat("k", 300) + "=1", "warn: unknown key " + strings.Repeat("k", 200) + "... is ignored (zoo.cfg:3)"},
-		{alone + "preAllocSize=1", "info: preAllocSize is accepted and ignored: it tunes something that this server does not have (zoo.cfg:3)"},
-		{alone + "preAllocSize=65536", ""},
-		{alone + "kinit=/x", "warn: kinit has no effect on this server (zoo.cfg:3)"},
-		{alone + "autopurge.purgeInterval=1", "info: autopurge.purgeInterval is known but not acted on in this version (zoo.cfg:3)"},
-		{alone + "requestThrottleLimit=7", "info: request_throttle_max_requests is known but not acted on in this version (zoo.cfg:3)"},
-		{alone + "metricsProvider.httpPort=7000", "info: metricsProvider.httpPort is known but not acted on in this version (zoo.cfg:3)"},
-		{alone + "sslQuorum=true", "warn: sslQuorum is NOT acted on in this version: the protection it asks for is not in place (zoo.cfg:3)"},
-		{alone + "sslQuorum=false", ""},
-		{alone + "tickTime=1\ntickTime=2", "warn: tickTime overrides the value of zoo.cfg:3 (zoo.cfg:4)"},
-		{alone + "tickTime=1\nzookeeper.tickTime=1", ""},
-		{alone + "db.autocreate=no", "warn: db.autocreate=no counts as false: only true and false are meant here (zoo.cfg:3)"},
-		{alone + "forceSync=false", "warn: forceSync=false counts as yes: only yes and no are meant here (zoo.cfg:3)"},
-		{alone + "forceSync=no", "warn: forceSync=no: a crash of this machine LOSES acknowledged writes (zoo.cfg:3)"},
-		{alone + "skipACL=yes", "warn: skipACL=yes: every client may do everything (zoo.cfg:3)"},
-		{alone + "skipACL=true", "warn: skipACL=true counts as no: only yes and no are meant here (zoo.cfg:3)"},
-		{"dataDir=data\nclientPort=1", "warn: data is relative. Prepend ./ to indicate that you're sure! (zoo.cfg:1)"},
-		{"dataDir=./data\nclientPort=1", ""},
-		{alone + "server.1=a:1:2", "info: only one server specified: running standalone (zoo.cfg)"},
-		{trioOf, ""},
-		{trioOf + "forceSync=no", "warn: forceSync=no is not honoured in an ensemble: every write is synced before it is acknowledged (zoo.cfg:8)"},
-		{trioOf + "server.4=d:1:2", "warn: Non-optimal configuration, consider an odd number of servers. (zoo.cfg)"},
-		{trioOf + "peerType=observer", "warn: Peer type from servers list (PARTICIPANT) doesn't match peerType (OBSERVER). Defaulting to servers list. (zoo.cfg:8)"},
-		{"dataDir=/d\ninitLimit=1\nsyncLimit=1\nserver.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2", "warn: clientPort is not set: this server serves no clients (zoo.cfg)"},
-	} {
-		if got := strings.Join(notices(mustLoad(t, c.text, id)), "|"); got != c.want {
-			t.Errorf("%s\n got %s\nwant %s", c.text, got, c.want)
-		}
-	}
-}
-
-func TestForceSyncIsTakenFromVoters(t *testing.T) {
-	if c := mustLoad(t, alone+"forceSync=no", nil); c.ForceSync {
-		t.Error("forceSync=no is honoured by a standalone server")
-	}
-	c := mustLoad(t, trioOf+"forceSync=no", files{"/d/myid": "1"})
-	if s, _ := c.Lookup("forceSync"); !c.ForceSync || s.Value != "yes" {
-		t.Errorf("a voter must sync; effective value %q", s.Value)
-	}
-}
-
 func TestPrecedence(t *testing.T) {
 	flag := func(k, v string) conf.Setting {
 		return conf.Setting{Key: k, Value: v, Origin: conf.Origin{Name: "JVMFLAGS"}}
@@ -352,31 +297,6 @@ func TestPrecedence(t *testing.T) {
 				t.Errorf("got %+v and %v, want %s from %s", s, cfg.TickTime, c.want, c.from)
 			}
 		})
-	}
-}
-
-func TestUnknownKeys(t *testing.T) {
-	in := conf.Input{
-		Name: "zoo.cfg", Text: []byte(alone + "myOwn.key=x"),
-		Flags: []conf.Setting{
-			{Key: "com.example.agent", Value: "1", Origin: conf.Origin{Name: "JVMFLAGS"}},
-			{Key: "zookeeper.tickTimes", Value: "1", Origin: conf.Origin{Name: "JVMFLAGS"}},
-		},
-		CommandLine: []conf.Setting{{Key: "zzz", Value: "1", Origin: conf.Origin{Name: conf.OriginCommandLine}}},
-	}
-	c, err := conf.Load(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := fmt.Sprint(c.Unknown); got != "[{zookeeper.tickTimes 1 JVMFLAGS} {myOwn.key x zoo.cfg:3} {zzz 1 command line}]" {
-		t.Errorf("unknown: %s", got)
-	}
-	if s, ok := c.Lookup("zookeeper.myOwn.key"); !ok || s.Value != "x" {
-		t.Errorf("an unknown key is kept: %+v", s)
-	}
-	in.Strict = true
-	if _, err = conf.Load(in); err == nil || err.Error() != "JVMFLAGS: zookeeper.tickTimes=1: unknown key; did you mean tickTime?" {
-		t.Errorf("strict: %v", err)
 	}
 }
 

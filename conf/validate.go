@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -130,7 +131,11 @@ func (c *Config) buildEnsemble() error {
 	if b.Empty() {
 		return nil
 	}
-	e, err := b.Build(c.version)
+	version, err := quorum.ParseVersion(cmp.Or(c.version, "0"))
+	if err != nil {
+		return c.refuseKey("version", "%v", err)
+	}
+	e, err := b.Build(version)
 	if err != nil {
 		return &Error{File: c.listFile(), Reason: err.Error()}
 	}
