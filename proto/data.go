@@ -18,9 +18,14 @@ func (id ID) Append(dst []byte) []byte {
 }
 
 // Decode implements Record. Null strings become empty ones.
-func (id *ID) Decode(c *jute.Cursor) {
-	id.Scheme = c.String()
-	id.ID = c.String()
+func (id *ID) Decode(c *jute.Cursor) { id.decode(c) }
+
+// decode is Decode; it reports whether the id was there or null. Most of all identities
+// are world:anyone, for which it allocates nothing.
+func (id *ID) decode(c *jute.Cursor) (present bool) {
+	id.Scheme, _ = c.KnownString(worldScheme)
+	id.ID, present = c.KnownString(anyoneID)
+	return present
 }
 
 // ACL is one entry of an access control list: what one identity may do.
@@ -29,9 +34,15 @@ type ACL struct {
 	ID    ID
 }
 
+// The identity that everyone has.
+const (
+	worldScheme = "world"
+	anyoneID    = "anyone"
+)
+
 // WorldACL returns the list that allows perms to everyone.
 func WorldACL(perms Perms) []ACL {
-	return []ACL{{Perms: perms, ID: ID{Scheme: "world", ID: "anyone"}}}
+	return []ACL{{Perms: perms, ID: ID{Scheme: worldScheme, ID: anyoneID}}}
 }
 
 // minACL is the length of the shortest encoded ACL: perms and two lengths.

@@ -105,7 +105,7 @@ func decodeMultiOp(c *jute.Cursor, op Op, read bool) MultiOp {
 		return MultiOp{Op: op, Request: req}
 	}
 	req := NewRequest(op)
-	req.Decode(c)
+	decodeRequest(req, c)
 	return MultiOp{Op: op, Request: req}
 }
 

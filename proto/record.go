@@ -1,6 +1,10 @@
 package proto
 
-import "github.com/zabkeeper/zabkeeper/proto/jute"
+import (
+	"fmt"
+
+	"github.com/zabkeeper/zabkeeper/proto/jute"
+)
 
 // Record is a sequence of fields that can be written and read.
 type Record interface {
@@ -103,11 +107,58 @@ func DecodeRequest(op Op, body []byte) (Request, error) {
 		return nil, nil
 	}
 	c := jute.NewCursor(body)
-	req.Decode(&c)
+	decodeRequest(req, &c)
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
 	return req, nil
+}
+
+// decodeRequest is req.Decode(c), spelled out: a call through the interface would move every
+// caller's cursor to the heap, one allocation for each request of a busy server.
+func decodeRequest(req Request, c *jute.Cursor) {
+	switch r := req.(type) {
+	case *CreateRequest:
+		r.Decode(c)
+	case *CreateTTLRequest:
+		r.Decode(c)
+	case *DeleteRequest:
+		r.Decode(c)
+	case *DeleteContainerRequest:
+		r.Decode(c)
+	case *SetDataRequest:
+		r.Decode(c)
+	case *SetACLRequest:
+		r.Decode(c)
+	case *CheckVersionRequest:
+		r.Decode(c)
+	case *MultiRequest:
+		r.Decode(c)
+	case *ReconfigRequest:
+		r.Decode(c)
+	case *ReadRequest:
+		r.Decode(c)
+	case *PathRequest:
+		r.Decode(c)
+	case *SyncRequest:
+		r.Decode(c)
+	case *GetEphemeralsRequest:
+		r.Decode(c)
+	case *RemoveWatchesRequest:
+		r.Decode(c)
+	case *AddWatchRequest:
+		r.Decode(c)
+	case *SetWatches:
+		r.Decode(c)
+	case *SetWatches2:
+		r.Decode(c)
+	case *AuthPacket:
+		r.Decode(c)
+	case *SASLToken:
+		r.Decode(c)
+	default:
+		panic(fmt.Sprintf("proto: no decoder for %T", req))
+	}
 }
 
 // decodePath reads a path where null is an error. Empty is not: what a path must look

@@ -179,12 +179,9 @@ func decodeRequestACLs(c *jute.Cursor) []ACL {
 	for i := range acl {
 		a := &acl[i]
 		a.Perms = Perms(c.Int())
-		a.ID.Scheme = c.String()
-		id, present := c.StringOK()
-		if !present && a.ID.Scheme == "world" {
+		if present := a.ID.decode(c); !present && a.ID.Scheme == worldScheme {
 			c.Fail("null id under scheme world")
 		}
-		a.ID.ID = id
 	}
 	return acl
 }

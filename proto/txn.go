@@ -128,6 +128,36 @@ func decodeTxnBody(c *jute.Cursor, t Op) TxnBody {
 		c.Fail("no transaction has this type")
 		return nil
 	}
-	body.Decode(c)
+	decodeBody(body, c)
 	return body
+}
+
+// decodeBody is body.Decode(c), spelled out for the same reason as decodeRequest.
+func decodeBody(body TxnBody, c *jute.Cursor) {
+	switch b := body.(type) {
+	case *CreateTxn:
+		b.Decode(c)
+	case *CreateContainerTxn:
+		b.Decode(c)
+	case *CreateTTLTxn:
+		b.Decode(c)
+	case *DeleteTxn:
+		b.Decode(c)
+	case *SetDataTxn:
+		b.Decode(c)
+	case *SetACLTxn:
+		b.Decode(c)
+	case *CheckVersionTxn:
+		b.Decode(c)
+	case *MultiTxn:
+		b.Decode(c)
+	case *CreateSessionTxn:
+		b.Decode(c)
+	case *CloseSessionTxn:
+		b.Decode(c)
+	case *ErrorTxn:
+		b.Decode(c)
+	default:
+		panic(fmt.Sprintf("proto: no decoder for %T", body))
+	}
 }

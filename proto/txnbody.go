@@ -261,7 +261,7 @@ func (t *MultiTxn) Decode(c *jute.Cursor) {
 			return
 		}
 		sub.Body = newTxnBody(sub.Type)
-		sub.Body.Decode(&data)
+		decodeBody(sub.Body, &data)
 		if data.Err() != nil {
 			c.Fail(fmt.Sprintf("operation %d of a multi txn is no %v", i, sub.Type))
 			return

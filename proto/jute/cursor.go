@@ -112,6 +112,19 @@ func (c *Cursor) StringOK() (s string, present bool) {
 	return decodeUTF8(b), true
 }
 
+// KnownString is StringOK for a field that nearly always holds the same text: it returns
+// known itself, without a copy, if that is what is there.
+func (c *Cursor) KnownString(known string) (s string, present bool) {
+	b, present := c.bytes("string")
+	if !present {
+		return "", false
+	}
+	if string(b) == known {
+		return known, true
+	}
+	return decodeUTF8(b), true
+}
+
 // bytes reads a length and that many bytes. present is false for null and after
 // an error.
 func (c *Cursor) bytes(what string) (b []byte, present bool) {
