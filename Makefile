@@ -1,0 +1,57 @@
+# Targets for daily work; the logic lives in Go. `make` lists them.
+
+GO     ?= go
+LINT   ?= golangci-lint
+TIME   ?= 10s
+SEED   ?= 1
+N      ?= 200
+MINUTES ?= 1
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## one static binary, ./zabkeeper
+	CGO_ENABLED=0 $(GO) build -trimpath -o zabkeeper ./cmd/zabkeeper
+
+test: ## every test
+	$(GO) test ./...
+
+race: ## every test of what is concurrent, under the race detector
+	$(GO) test -race ./quorum/... ./server/... ./zab/... ./znode/... ./cmd/...
+
+invariants: ## the cores with their state checks after every step
+	$(GO) test -tags invariants ./fle/... ./zab/... ./znode/... ./jepsen/sim/...
+
+lint: ## golangci-lint with the project's rules
+	$(LINT) run
+
+fmt: ## format the code
+	$(LINT) fmt
+
+generate: ## regenerate committed code
+	$(GO) generate ./...
+
+verify: ## all that CI runs
+	.ci/run
+
+rewrite: ## regenerate the expected output of the scripts; read the diff
+	$(GO) test ./fle ./zab -run Script -args -rewrite
+
+sim: ## simulate N ensembles from SEED on
+	$(GO) run ./jepsen/sim/cmd/simulate --seed $(SEED) --seeds $(N)
+
+fuzz: ## fuzz every target for TIME
+	.ci/fuzz $(TIME)
+
+bench: ## the benchmarks beside the code
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+jepsen: build ## MINUTES of kills and pauses of real processes under load
+	$(GO) run ./jepsen/cmd/torture --binary ./zabkeeper --minutes $(MINUTES)
+
+cover: ## coverage in coverage.out
+	$(GO) test -coverprofile=coverage.out ./...
+
+.PHONY: help build test race invariants lint fmt generate verify rewrite sim fuzz bench jepsen cover
