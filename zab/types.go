@@ -86,8 +86,9 @@ type Message struct {
 	Kind     Kind
 	From, To quorum.SID
 	// Epoch is, in every S→L message, the epoch that the leader is about to establish
-	// or has established; a learner drops the link when it is not the one it follows. In
-	// FollowerInfo and ObserverInfo it is the epoch that the learner has accepted.
+	// or has established; a learner drops the link when it is not the one it follows. A
+	// learner puts the same epoch in what it answers. In FollowerInfo and ObserverInfo it is
+	// the epoch that the learner has accepted.
 	Epoch zxid.Epoch
 	Zxid  zxid.ID
 	Point zxid.Point
@@ -102,7 +103,7 @@ type Message struct {
 	Current     zxid.Epoch // AckEpoch: the learner's current epoch
 	Fresh       bool       // AckEpoch: the promise is new; a repeated one does not count
 	NeedSnap    bool       // AckEpoch: the learner cannot use a DIFF or TRUNC
-	Untrusted   bool       // AckEpoch: the learner's store must not be believed
+	Untrusted   bool       // FollowerInfo, AckEpoch: the learner's store must not be believed
 	History     Summary    // AckEpoch
 	Known       []Known    // NewLeader, Ping: incarnations of synchronised voters
 	Seq         uint64     // Ping
@@ -151,7 +152,8 @@ type Persist struct {
 	// Install, if not nil, replaces the whole history by the staged snapshot at this
 	// point; entries staged since follow it.
 	Install *zxid.Point
-	// Truncate, if not nil, cuts the history after this point, which must be in it.
+	// Truncate, if not nil, cuts the history after this point, which must be in it, with
+	// this hash: a log that holds the zxid under another hash has diverged and must refuse.
 	Truncate *zxid.Point
 	// Append adds entries behind the end of the history.
 	Append []Entry
@@ -170,8 +172,9 @@ func (p *Persist) Empty() bool {
 }
 
 // Stream asks the driver to send history from disk to one learner, and to call
-// StreamDone with the point that it reached. While it runs the role sends that learner nothing
-// but pings.
+// StreamDone with the point that it reached, or StreamFailed. While it runs the role sends that
+// learner nothing but pings. When the link to the learner ends, so does the stream:
+// the driver reports nothing of it any more.
 type Stream struct {
 	To quorum.SID
 	// Snapshot: send Snap at the point of an exact snapshot of the state, then its
@@ -213,7 +216,11 @@ func (p Phase) String() string {
 // Ready is everything to do since the last call of Ready. The order in which the driver
 // works is: hand Persist to the log; send Messages, which are free to go at once, since a
 // role says what it promises about the disk only after Persisted told it; start Streams; stage
-// what is to be staged; deliver Commit, then Deliver; surface Requests.
+// what is to be staged; deliver Commit, then Deliver; surface Requests; close what is in Drop.
+//
+// Messages, Streams, Deliver, Requests, Drop and Events are valid until the next call of
+// Ready, which may reuse them. Persist, Stage and whatever a Message refers to (Entries,
+// Data, Known, History) are never touched again: they may be kept, and must not be changed.
 type Ready struct {
 	Persist  *Persist // nil: nothing
 	Messages []Message
@@ -222,7 +229,8 @@ type Ready struct {
 	// received, until Persist.Install makes them the history.
 	Stage []Entry
 	// Commit, if not zero, is the new end of the committed history: everything up
-	// to it is to be handed to the state machine, in order.
+	// to it is to be handed to the state machine, in order. A quorum holds it durably;
+	// unless Config.DeliverDurable is set this server's own disk may still be behind.
 	Commit zxid.ID
 	// Deliver are answers to this server's own Sync and Revalidate requests; they
 	// come behind Commit.

@@ -1,0 +1,197 @@
+package zab
+
+import (
+	"fmt"
+
+	"github.com/zabkeeper/zabkeeper/quorum"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+)
+
+// Next returns the zxid that the next proposal gets: the only one that Propose takes.
+func (l *Leader) Next() zxid.ID {
+	if last := l.win.last().ID; last.Epoch() == l.epoch && l.epoch != 0 {
+		return last + 1
+	}
+	return zxid.Make(l.epoch, 1)
+}
+
+// CanPropose reports whether there is room for more proposals: the epoch is
+// established, what is outstanding is within Limits and the zxids are not used up. A
+// batch that begins while there is room may exceed it.
+func (l *Leader) CanPropose() bool {
+	return l.phase == Broadcast && l.outstanding() < l.cfg.Limits.Outstanding &&
+		l.outBytes < l.cfg.Limits.OutstandingBytes && l.Next().Counter() < l.cfg.Limits.HandOver
+}
+
+// outstanding counts what is proposed and not committed.
+func (l *Leader) outstanding() int { return len(l.win.between(l.committed, l.win.last().ID)) }
+
+// Propose orders transactions: they get the zxids from first on, which must be Next, so
+// that nobody proposes what was computed against another history. The role keeps the
+// data; the slice of slices remains the caller's. Limits other than that of the counter
+// are CanPropose's.
+func (l *Leader) Propose(first zxid.ID, txns [][]byte) error {
+	switch {
+	case l.phase != Broadcast:
+		return ErrNotLeading
+	case first != l.Next():
+		return fmt.Errorf("%w: %v, next is %v", ErrOutOfOrder, first, l.Next())
+	case uint64(first.Counter())+uint64(len(txns)) > uint64(zxid.MaxCounter):
+		return ErrExhausted
+	}
+	l.win.grow(len(txns))
+	last := l.win.last()
+	for i, data := range txns {
+		e := NewEntry(last, first+zxid.ID(i), data)
+		l.win.push(e)
+		l.outBytes += e.cost()
+		last = e.Point()
+	}
+	l.assert()
+	return nil
+}
+
+// announce brings the live stream up to now: proposals to the followers, then commits to
+// them and the committed entries to observers, then the answers that waited for a
+// commit. It runs once per Ready, so that all that happened between two of them makes
+// one message of each kind.
+func (l *Leader) announce() {
+	if l.phase != Broadcast {
+		return
+	}
+	if fresh := l.win.between(l.announced, l.win.last().ID); len(fresh) > 0 {
+		chunks(fresh, l.cfg.Limits.MessageBytes, func(entries []Entry) {
+			l.forward(true, Message{Kind: Proposal, Epoch: l.epoch, Entries: entries})
+		})
+		l.announced = l.win.last().ID
+	}
+	if l.commitAnnounced < l.committed {
+		l.forward(true, Message{Kind: Commit, Epoch: l.epoch, Zxid: l.committed})
+		chunks(l.win.between(l.commitAnnounced, l.committed), l.cfg.Limits.MessageBytes, func(entries []Entry) {
+			l.forward(false, Message{Kind: Inform, Epoch: l.epoch, Entries: entries})
+		})
+		l.commitAnnounced = l.committed
+	}
+	l.answer()
+}
+
+// forward sends to the followers, or to the observers, of the live stream.
+func (l *Leader) forward(followers bool, m Message) {
+	for _, p := range l.links {
+		if p.forwarded() && p.follower == followers {
+			m.To = p.sid
+			l.send(m)
+		}
+	}
+}
+
+// onAck takes a learner's word that its log is durable up to a zxid, which covers all
+// before it [TLA LeaderProcessACK]. NEWLEADER is known by its zxid, not by its place
+// among the acknowledgements (hazard H-25).
+func (l *Leader) onAck(p *link, m Message) {
+	switch {
+	case p.state == linkForwarded && m.Zxid == zxid.Make(l.epoch, 0):
+		l.onNewLeaderAck(p)
+	case p.state != linkSynced:
+		l.illegal(p, m)
+	case m.Zxid <= p.acked || m.Zxid.Counter() == 0:
+		// Late or repeated.
+	case m.Zxid > l.sentTo(p):
+		l.drop(p, fmt.Sprintf("protocol error: ACK of %v, sent up to %v", m.Zxid, l.sentTo(p)))
+	default:
+		p.acked = m.Zxid
+		l.prove(p, m.Zxid)
+		if p.counts() {
+			p.voter.acked = m.Zxid
+			l.advance()
+		}
+	}
+}
+
+// advance commits what a quorum of trusted voters holds durably. Acknowledgements are
+// of prefixes, so the committed history is one too: there is no order to get wrong
+// (hazard H-57). The own disk is one of many (spec 8.3).
+func (l *Leader) advance() {
+	if l.phase != Broadcast {
+		return
+	}
+	best := l.committed
+	for i := range l.voters {
+		z := l.voters[i].acked
+		if z <= best {
+			continue
+		}
+		var holders quorum.Set
+		for j := range l.voters {
+			if v := &l.voters[j]; v.trusted && v.acked >= z {
+				holders.Add(v.sid)
+			}
+		}
+		if l.verifier.HasQuorum(holders) {
+			best = z
+		}
+	}
+	if best == l.committed {
+		return
+	}
+	done := l.win.between(l.committed, best)
+	for i := range done {
+		l.outBytes -= done[i].cost()
+	}
+	l.committed = best
+}
+
+// deliver tells the driver what is committed.
+func (l *Leader) deliver() {
+	to := l.committed
+	if l.cfg.DeliverDurable {
+		to = min(to, l.me.acked)
+	}
+	if to > l.delivered {
+		l.delivered, l.out.Commit = to, to
+	}
+}
+
+// Answer queues the answer to a Sync or Revalidate behind the commit of everything that
+// is proposed by now, in the one stream that leads to the asker (spec 11.2). An answer
+// to this server itself comes out of Ready.Deliver. A learner that has gone gets none.
+// The role keeps data.
+func (l *Leader) Answer(to quorum.SID, kind Kind, data []byte) {
+	if kind != Sync && kind != Revalidate {
+		panic(fmt.Sprintf("zab: %v is no answer", kind))
+	}
+	if p := l.link(to); l.phase != Broadcast || to != l.self && (p == nil || p.state != linkSynced) {
+		return
+	}
+	l.answers = append(l.answers, answer{
+		after: l.win.last().ID,
+		msg:   Message{Kind: kind, From: l.self, To: to, Epoch: l.epoch, Data: data},
+	})
+}
+
+// answer sends the answers whose commit has been announced. Those to this server wait
+// for the delivery, too.
+func (l *Leader) answer() {
+	held := l.answers[:0]
+	for _, a := range l.answers {
+		switch {
+		case a.after > l.commitAnnounced || a.msg.To == l.self && l.cfg.DeliverDurable && a.after > l.me.acked:
+			held = append(held, a)
+		case a.msg.To == l.self:
+			l.out.Deliver = append(l.out.Deliver, a.msg)
+		default:
+			l.send(a.msg)
+		}
+	}
+	clear(l.answers[len(held):])
+	l.answers = held
+}
+
+// onRequest surfaces what a learner wants of the state machine.
+func (l *Leader) onRequest(p *link, m Message) {
+	if p.state != linkSynced || l.phase != Broadcast {
+		l.illegal(p, m)
+		return
+	}
+	l.out.Requests = append(l.out.Requests, m)
+}

@@ -1,0 +1,140 @@
+package zab
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+)
+
+// onInfo opens the link to a learner [TLA LeaderProcessFOLLOWERINFO]. A second one from the
+// same server replaces the first: it has dialed again.
+func (l *Leader) onInfo(m Message) {
+	duplicate := l.Duplicate(m.From, m.Incarnation)
+	if old := l.link(m.From); old != nil {
+		l.forget(old)
+	}
+	if why := l.refusal(m, duplicate); why != "" {
+		l.event(EventRefused, m.From, 0, why)
+		l.out.Drop = append(l.out.Drop, m.From)
+		return
+	}
+	p := &link{sid: m.From, follower: m.Kind == FollowerInfo, life: m.Incarnation, proof: l.now}
+	if v := l.voter(m.From); v != nil && p.follower {
+		l.meet(v, m.Incarnation, m.Untrusted)
+		p.voter = v
+		if !v.trusted {
+			l.event(EventRefused, m.From, 0, "not counted: its store may have lost what it acknowledged")
+		}
+	}
+	l.insert(p)
+	l.accepted = max(l.accepted, m.Epoch)
+	switch {
+	case l.epoch == 0:
+		l.fixEpoch()
+	case l.offered:
+		l.offer(p)
+	}
+}
+
+// refusal says why a server must not become a learner, or nothing.
+func (l *Leader) refusal(m Message, duplicate bool) string {
+	switch {
+	case duplicate:
+		return fmt.Sprintf("incarnation %v: another server of this id is connected", m.Incarnation)
+	case !m.Cluster.IsZero() && !l.cluster.IsZero() && m.Cluster != l.cluster:
+		return fmt.Sprintf("belongs to ensemble %v, this one is %v", m.Cluster, l.cluster)
+	case m.Config > l.cfg.Ensemble.Version():
+		return fmt.Sprintf("knows configuration %v, this server only %v", m.Config, l.cfg.Ensemble.Version())
+	case m.Epoch >= zxid.MaxEpoch:
+		return fmt.Sprintf("epoch %d cannot be", m.Epoch)
+	case l.epoch != 0 && m.Epoch > l.epoch:
+		return fmt.Sprintf("promised epoch %d, this one is %d", m.Epoch, l.epoch)
+	}
+	return ""
+}
+
+// fixEpoch chooses the epoch once a quorum is connected: one more than anybody has
+// accepted (hazard H-37). The own promise goes to disk before anyone hears of it.
+func (l *Leader) fixEpoch() {
+	connected := l.trusted(func(v *voter) bool { return v == l.me || l.link(v.sid) != nil && l.link(v.sid).voter == v })
+	if !l.verifier.HasQuorum(connected) {
+		return
+	}
+	if l.accepted >= zxid.MaxEpoch {
+		l.stop("epochs exhausted")
+		return
+	}
+	l.epoch = l.accepted + 1
+	l.step.Promise = &Promise{Epoch: l.epoch, Leader: l.self}
+	l.outbox.marks |= markPromise
+	l.event(EventEpoch, l.self, zxid.Make(l.epoch, 0), "proposed")
+}
+
+// offerAll sends LEADERINFO to everybody: the own promise is durable.
+func (l *Leader) offerAll() {
+	l.offered = true
+	for _, p := range l.links {
+		l.offer(p)
+	}
+	l.begin()
+}
+
+func (l *Leader) offer(p *link) {
+	p.state = linkOffered
+	l.send(Message{Kind: LeaderInfo, To: p.sid, Epoch: l.epoch, Cluster: l.cluster})
+}
+
+// onAckEpoch takes a learner's promise [TLA LeaderProcessACKEPOCH]. In the quorum that
+// the epoch rests on nobody may have a newer history than the leader: such a learner
+// is dropped, and the others decide (spec 6.2).
+func (l *Leader) onAckEpoch(p *link, m Message) {
+	last := m.History.Last().ID
+	switch {
+	case p.state != linkOffered:
+		l.illegal(p, m)
+		return
+	case !m.History.valid() || m.Current > l.epoch || last.Epoch() > l.epoch:
+		l.drop(p, fmt.Sprintf("protocol error: ACKEPOCH with history %v, epoch %d", m.History, m.Current))
+		return
+	case m.Untrusted && p.voter != nil:
+		p.voter.distrust()
+	case p.counts() && last < p.voter.acked:
+		l.event(EventDivergence, p.sid, last, fmt.Sprintf("has lost what it acknowledged up to %v", p.voter.acked))
+		p.voter.distrust()
+		l.cfg.Distrusted.Add(p.sid)
+	}
+	if l.phase == Discovery && m.Fresh && p.counts() {
+		d := &l.cfg.Durable
+		if cmp.Or(cmp.Compare(m.Current, d.Current), cmp.Compare(last, d.History.Last().ID)) > 0 {
+			l.drop(p, fmt.Sprintf("its history (%d, %v) is newer than (%d, %v)", m.Current, last, d.Current, d.History.Last().ID))
+			return
+		}
+		p.voter.promised = true
+	}
+	p.state, p.history = linkPromised, m.History
+	p.needSnap = m.NeedSnap || m.Untrusted && last != 0
+	if l.phase == Discovery {
+		l.begin()
+	} else {
+		l.synchronise(p)
+	}
+}
+
+// begin ends discovery once a quorum has promised. The own current epoch goes to disk,
+// which is this server's acknowledgement of its own NEWLEADER.
+func (l *Leader) begin() {
+	if l.phase != Discovery || !l.verifier.HasQuorum(l.trusted(func(v *voter) bool { return v.promised })) {
+		return
+	}
+	l.enter(Synchronization, l.initial.Last().ID)
+	l.deadline = l.now + l.cfg.InitTicks
+	l.hardStop = l.now + syncStretch*l.cfg.InitTicks
+	epoch := l.epoch
+	l.step.Current = &epoch
+	if l.cluster != l.cfg.Durable.Cluster {
+		l.step.Cluster = l.cluster
+	}
+	l.outbox.marks |= markCurrent
+	l.synchroniseAll()
+}
