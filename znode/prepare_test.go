@@ -1,0 +1,580 @@
+package znode_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/proto/jute"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+	"github.com/zabkeeper/zabkeeper/znode"
+)
+
+const (
+	ok          = proto.CodeOK
+	badArgs     = proto.CodeBadArguments
+	unimpl      = proto.CodeUnimplemented
+	expired     = proto.CodeSessionExpired
+	moved       = proto.CodeSessionMoved
+	badACL      = proto.CodeInvalidACL
+	noNode      = proto.CodeNoNode
+	noAuth      = proto.CodeNoAuth
+	exists      = proto.CodeNodeExists
+	noChildren  = proto.CodeNoChildrenForEphemerals
+	badVersion  = proto.CodeBadVersion
+	notEmpty    = proto.CodeNotEmpty
+	marshalling = proto.CodeMarshallingError
+)
+
+// tableTree is the tree of the order tables: /free with a child, /mine an ephemeral, /shut that
+// allows READ alone and has a child, /locked that allows nothing.
+func tableTree(t *testing.T) *cluster {
+	c := newCluster(t)
+	c.mustCreate("/free", "/free/kid", "/free/kid/deep", "/shut", "/shut/kid", "/locked")
+	c.must(c.create("/mine", proto.ModeEphemeral))
+	c.must(c.do(proto.OpSetData, proto.SetDataRequest{Path: "/free/kid", Version: -1}))
+	c.must(c.do(proto.OpSetACL, proto.SetACLRequest{Path: "/shut", ACL: proto.WorldACL(proto.PermRead), Version: -1}))
+	c.must(c.do(proto.OpSetACL, proto.SetACLRequest{Path: "/locked", ACL: proto.WorldACL(0), Version: -1}))
+	return c
+}
+
+type orderRow struct {
+	name    string
+	op      proto.Op
+	body    proto.Appender
+	session proto.Code
+	want    proto.Code
+}
+
+func runOrderTable(t *testing.T, rows []orderRow) {
+	t.Helper()
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			c := tableTree(t)
+			before := c.tree.digest
+			r := c.request(row.op, row.body)
+			r.SessionCode = row.session
+			got := c.send(r)
+			if got.Code != row.want {
+				t.Errorf("got %v, want %v", got.Code, row.want)
+			}
+			if row.want != ok && (c.tree.digest != before || len(got.Triggers) != 0) {
+				t.Errorf("a refused request left a trace: %v", got)
+			}
+			c.tree.check(t)
+		})
+	}
+}
+
+// TestCreateOrder has each line of create in spec semantics 3.1 together with a violation of a
+// later line: the earlier one decides.
+func TestCreateOrder(t *testing.T) {
+	create := func(path string, mode proto.CreateMode, acl []proto.ACL) proto.CreateRequest {
+		return proto.CreateRequest{Path: path, ACL: acl, Mode: mode}
+	}
+	ttl := func(mode proto.CreateMode, ttl int64) proto.CreateTTLRequest {
+		return proto.CreateTTLRequest{Path: "/free/t", ACL: open, Mode: mode, TTL: ttl}
+	}
+	const c1, c2, c19, c21 = proto.OpCreate, proto.OpCreate2, proto.OpCreateContainer, proto.OpCreateTTL
+	runOrderTable(t, []orderRow{
+		{"good", c1, create("/free/new", 0, open), ok, ok},
+		{"good, create2", c2, create("/free/new", 0, open), ok, ok},
+		{"body undecodable", c1, jute7{1, 2, 3}, expired, marshalling},
+		{"null path", c1, jute7(append(jute.AppendNull(nil), create("", 0, open).Append(nil)[4:]...)), ok, marshalling},
+		{"1 flags 7 before session", c1, create("/free/new", 7, open), expired, badArgs},
+		{"1 flags -1 before path", c1, create("new", -1, open), ok, badArgs},
+		{"1 flags 9 before container", c19, create("/free/new", 9, open), ok, badArgs},
+		{"2 TTL flag before session", c1, create("/free/new", 5, open), expired, unimpl},
+		{"2 TTL flag, create2", c2, create("/free/new", 6, open), ok, unimpl},
+		{"2 TTL", c21, ttl(5, 1000), ok, unimpl},
+		{"2 TTL off before a bad ttl", c21, ttl(6, 0), ok, unimpl},
+		{"3 TTL without the flag", c21, ttl(0, -1), expired, badArgs},
+		{"3 TTL with the container flag", c21, ttl(4, -1), ok, badArgs},
+		{"3 TTL with flags 9", c21, ttl(9, 1000), ok, badArgs},
+		{"container", c19, create("/free/new", 4, open), ok, unimpl},
+		{"container, plain flag", c19, create("/free/new", 0, open), ok, unimpl},
+		{"container by create", c1, create("/free/new", 4, open), expired, unimpl},
+		{"4 session before path", c1, create("new", 0, open), expired, expired},
+		{"4 session before ACL", c1, create("/free/new", 1, nil), expired, expired},
+		{"4 session moved", c1, create("/free/new", 0, open), moved, moved},
+		{"5 no slash before ACL", c1, create("new", 0, nil), ok, badArgs},
+		{"5 empty path", c1, create("", 0, open), ok, badArgs},
+		{"5 NUL before ACL", c1, create("/free/\x00", 0, nil), ok, badArgs},
+		{"5 NUL before parent", c1, create("/nope\x00/x", 0, open), ok, badArgs},
+		{"6 ACL null before parent", c1, create("/nope/x", 0, nil), ok, badACL},
+		{"6 ACL empty before parent", c1, create("/nope/x", 0, []proto.ACL{}), ok, badACL},
+		{"6 ACL bad before permission", c1, create("/locked/x", 0, []proto.ACL{entry(31, "what", "x")}), ok, badACL},
+		{"6 ACL auth without people", c1, create("/free/x", 0, []proto.ACL{entry(31, "auth", "")}), ok, badACL},
+		{"7 parent before name", c1, create("/nope/.", 0, open), ok, noNode},
+		{"7 parent before name, double slash", c1, create("/free//b", 0, open), ok, noNode},
+		{"7 parent before name, dot inside", c1, create("/free/./b", 0, open), ok, noNode},
+		{"7 relative path", c1, create("free/x", 0, open), ok, noNode},
+		{"8 permission before name", c1, create("/shut/.", 0, open), ok, noAuth},
+		{"8 permission before existence", c1, create("/shut/kid", 0, open), ok, noAuth},
+		{"9 sequence makes a name of a dot", c1, create("/free/.", 2, open), ok, ok},
+		{"9 sequence makes a name of nothing", c1, create("/free/", 2, open), ok, ok},
+		{"10 dot", c1, create("/free/.", 0, open), ok, badArgs},
+		{"10 dot dot", c1, create("/free/..", 0, open), ok, badArgs},
+		{"10 slash at the end", c1, create("/free/", 0, open), ok, badArgs},
+		{"10 two slashes at the front", c1, create("//x", 0, open), ok, badArgs},
+		{"10 control character", c1, create("/free/\x01", 0, open), ok, badArgs},
+		{"10 above U+FFFF", c1, create("/free/\U0001f600", 0, open), ok, badArgs},
+		{"10 name before ephemeral parent", c1, create("/mine/.", 0, open), ok, badArgs},
+		{"11 exists", c1, create("/free/kid", 0, open), ok, exists},
+		{"11 exists, root", c1, create("/", 0, open), ok, exists},
+		{"11 exists, own ephemeral", c1, create("/mine", 1, open), ok, exists},
+		{"12 ephemeral parent", c1, create("/mine/x", 0, open), ok, noChildren},
+		{"12 ephemeral parent, sequential", c1, create("/mine/x", 3, open), ok, noChildren},
+	})
+}
+
+// jute7 is a body of raw bytes.
+type jute7 []byte
+
+func (b jute7) Append(dst []byte) []byte { return append(dst, b...) }
+
+func TestDeleteOrder(t *testing.T) {
+	del := func(path string, version int32) proto.DeleteRequest {
+		return proto.DeleteRequest{Path: path, Version: version}
+	}
+	const d = proto.OpDelete
+	runOrderTable(t, []orderRow{
+		{"good", d, del("/free/kid/deep", 0), ok, ok},
+		{"any version", d, del("/free/kid/deep", -1), ok, ok},
+		{"body undecodable", d, jute7{0}, expired, marshalling},
+		{"null path", d, jute7{255, 255, 255, 255, 0, 0, 0, 0}, expired, marshalling},
+		{"session before path", d, del("nope", -1), expired, expired},
+		{"no slash", d, del("nope", -1), ok, badArgs},
+		{"empty", d, del("", -1), ok, badArgs},
+		{"NUL before parent", d, del("/nope/\x00", -1), ok, badArgs},
+		{"root", d, del("/", -1), ok, badArgs},
+		{"/zookeeper", d, del("/zookeeper", 99), ok, badArgs},
+		{"/zookeeper/quota", d, del("/zookeeper/quota", -1), ok, badArgs},
+		{"/zookeeper/config", d, del("/zookeeper/config", -1), ok, badArgs},
+		{"parent missing", d, del("/nope/x", -1), ok, noNode},
+		{"invalid names are missing nodes", d, del("/free/.", -1), ok, noNode},
+		{"slash at the end", d, del("/free/", -1), ok, noNode},
+		{"slash at the front", d, del("//free", -1), ok, noNode},
+		{"permission on the parent before node", d, del("/shut/nope", -1), ok, noAuth},
+		{"permission on the parent before version", d, del("/shut/kid", 9), ok, noAuth},
+		{"node missing", d, del("/free/nope", 9), ok, noNode},
+		{"version before children", d, del("/free/kid", 9), ok, badVersion},
+		{"version -2", d, del("/free/kid/deep", -2), ok, badVersion},
+		{"children", d, del("/free/kid", 1), ok, notEmpty},
+		{"the node's own ACL does not matter", d, del("/locked", -1), ok, ok},
+	})
+}
+
+func TestSetDataOrder(t *testing.T) {
+	set := func(path string, version int32) proto.SetDataRequest {
+		return proto.SetDataRequest{Path: path, Data: []byte("y"), Version: version}
+	}
+	const s = proto.OpSetData
+	runOrderTable(t, []orderRow{
+		{"good", s, set("/free/kid", 1), ok, ok},
+		{"root", s, set("/", -1), ok, ok},
+		{"body undecodable", s, jute7{}, expired, marshalling},
+		{"null path", s, jute7{255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0}, ok, badArgs},
+		{"session before path", s, set("nope", -1), expired, expired},
+		{"invalid before missing", s, set("/nope/.", -1), ok, badArgs},
+		{"empty", s, set("", -1), ok, badArgs},
+		{"missing before version", s, set("/nope", 9), ok, noNode},
+		{"permission before version", s, set("/shut", 9), ok, noAuth},
+		{"version", s, set("/free/kid", 0), ok, badVersion},
+		{"version -2", s, set("/free", -2), ok, badVersion},
+		{"config is read-only", s, set("/zookeeper/config", -1), ok, noAuth},
+	})
+}
+
+func TestSetACLOrder(t *testing.T) {
+	set := func(path string, acl []proto.ACL, version int32) proto.SetACLRequest {
+		return proto.SetACLRequest{Path: path, ACL: acl, Version: version}
+	}
+	const s = proto.OpSetACL
+	runOrderTable(t, []orderRow{
+		{"good", s, set("/free", open, 0), ok, ok},
+		{"body undecodable", s, jute7{0, 0}, ok, marshalling},
+		{"null path", s, jute7{255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0}, ok, badArgs},
+		{"session before path", s, set("nope", nil, -1), expired, expired},
+		{"path before ACL", s, set("/free/", nil, -1), ok, badArgs},
+		{"ACL before missing", s, set("/nope", nil, -1), ok, badACL},
+		{"missing", s, set("/nope", open, 9), ok, noNode},
+		{"permission before version", s, set("/shut", open, 9), ok, noAuth},
+		{"version is aversion, not version", s, set("/free/kid", open, 1), ok, badVersion},
+		{"aversion", s, set("/free/kid", open, 0), ok, ok},
+	})
+}
+
+// TestCheckOrder: check exists inside a multi alone.
+func TestCheckOrder(t *testing.T) {
+	c := tableTree(t)
+	if r := c.do(proto.OpCheck, proto.CheckVersionRequest{Path: "/free", Version: 0}); r.Code != unimpl {
+		t.Errorf("check on its own: %v", r.Code)
+	}
+	for _, tc := range []struct {
+		name    string
+		path    string
+		version int32
+		session proto.Code
+		want    proto.Code
+	}{
+		{"good", "/free/kid", 1, ok, ok},
+		{"any version", "/free/kid", -1, ok, ok},
+		{"session before path", "nope", 0, expired, expired},
+		{"path before missing", "/nope/", 0, ok, badArgs},
+		{"missing", "/nope", 9, ok, noNode},
+		{"permission before version", "/locked", 9, ok, noAuth},
+		{"READ is enough", "/shut", 0, ok, ok},
+		{"version", "/free/kid", 0, ok, badVersion},
+		{"version -2", "/free/kid", -2, ok, badVersion},
+	} {
+		r := c.request(proto.OpMulti, multi(opCheck(tc.path, tc.version)))
+		r.SessionCode = tc.session
+		got := c.send(r)
+		if got.Code != ok || len(got.Multi) != 1 || got.Multi[0].Err != tc.want {
+			t.Errorf("%s: %v %v", tc.name, got.Code, got.Multi)
+		}
+	}
+}
+
+// TestOnlyKnownWritesArePrepared: whatever arrives gets exactly one transaction (hazard H-64).
+func TestOnlyKnownWritesArePrepared(t *testing.T) {
+	c := newCluster(t)
+	for op := proto.Op(-20); op < 120; op++ {
+		switch op {
+		case proto.OpCreateSession, proto.OpCloseSession:
+			continue
+		}
+		want := unimpl
+		switch op {
+		case proto.OpCreate, proto.OpCreate2, proto.OpCreateContainer, proto.OpCreateTTL, proto.OpDelete,
+			proto.OpSetData, proto.OpSetACL, proto.OpMulti:
+			want = marshalling // the body is empty
+		}
+		if r := c.do(op, nil); r.Code != want || r.Multi != nil {
+			t.Errorf("%v: %v", op, r.Code)
+		}
+	}
+}
+
+func TestSkipACL(t *testing.T) {
+	c := newClusterWith(t, znode.PrepareOptions{SkipACL: true})
+	c.must(c.do(proto.OpCreate, proto.CreateRequest{Path: "/a", ACL: proto.WorldACL(0)}))
+	c.mustCreate("/a/b")
+	c.must(c.do(proto.OpSetData, proto.SetDataRequest{Path: "/a", Version: -1}))
+	c.must(c.do(proto.OpDelete, proto.DeleteRequest{Path: "/a/b", Version: -1}))
+	if r := c.do(proto.OpCreate, proto.CreateRequest{Path: "/b", ACL: []proto.ACL{entry(31, "auth", "")}}); r.Code != badACL {
+		t.Errorf("lists are still checked: %v", r.Code)
+	}
+}
+
+func TestIdentitiesDecide(t *testing.T) {
+	c := newCluster(t)
+	alice := znode.DigestID([]byte("alice:secret"))
+	c.ids = []proto.ID{id("ip", "10.0.0.1"), alice}
+	c.must(c.do(proto.OpCreate, proto.CreateRequest{Path: "/a", ACL: []proto.ACL{entry(31, "auth", "")}}))
+	c.mustCreate("/a/b")
+	c.ids = []proto.ID{id("ip", "10.0.0.1")}
+	for op, body := range map[proto.Op]proto.Appender{
+		proto.OpCreate:  proto.CreateRequest{Path: "/a/c", ACL: open},
+		proto.OpDelete:  proto.DeleteRequest{Path: "/a/b", Version: -1},
+		proto.OpSetData: proto.SetDataRequest{Path: "/a", Version: -1},
+		proto.OpSetACL:  proto.SetACLRequest{Path: "/a", ACL: open, Version: -1},
+	} {
+		if r := c.do(op, body); r.Code != noAuth {
+			t.Errorf("%v by a stranger: %v", op, r.Code)
+		}
+	}
+	c.ids = []proto.ID{znode.SuperID()}
+	c.must(c.do(proto.OpSetData, proto.SetDataRequest{Path: "/a", Version: -1}))
+}
+
+// TestSequenceNumbers has the rules of spec semantics 4.1.
+func TestSequenceNumbers(t *testing.T) {
+	c := newCluster(t)
+	c.mustCreate("/q")
+	for _, step := range []struct {
+		path string
+		mode proto.CreateMode
+		want string
+	}{
+		{"/q/a-", proto.ModePersistentSequential, "/q/a-0000000000"},
+		{"/q/b-", proto.ModeEphemeralSequential, "/q/b-0000000001"},
+		{"/q/plain", proto.ModePersistent, "/q/plain"},
+		{"/q/", proto.ModePersistentSequential, "/q/0000000003"},
+		{"/q/.", proto.ModePersistentSequential, "/q/.0000000004"},
+	} {
+		r := c.must(c.create(step.path, step.mode))
+		if r.Path != step.want || c.tree.nodes[step.want] == nil {
+			t.Errorf("%q became %q, want %q", step.path, r.Path, step.want)
+		}
+	}
+	c.must(c.do(proto.OpDelete, proto.DeleteRequest{Path: "/q/plain", Version: -1}))
+	if r := c.create("/q/a-0000000000", 0); r.Code != exists {
+		t.Fatal(r.Code)
+	}
+	if r := c.must(c.create("/q/c-", proto.ModePersistentSequential)); r.Path != "/q/c-0000000005" {
+		t.Errorf("deletes and failures count: %q", r.Path)
+	}
+	if r := c.must(c.create("/r-", proto.ModePersistentSequential)); r.Path != "/r-0000000001" {
+		t.Errorf("child of the root: %q", r.Path)
+	}
+}
+
+// TestSequenceSaturation: at 2^31-1 the counter sticks, but pzxid moves (spec semantics 17,
+// defect 8), also for creates behind a pending one.
+func TestSequenceSaturation(t *testing.T) {
+	c := newCluster(t)
+	c.mustCreate("/q")
+	c.setState("/q", func(n *znode.Node) { n.Created = math.MaxInt32 - 1 })
+	create := func(path string, mode proto.CreateMode) {
+		c.propose(c.request(proto.OpCreate, proto.CreateRequest{Path: path, ACL: open, Mode: mode}))
+	}
+	create("/q/a", proto.ModePersistentSequential)
+	create("/q/a", proto.ModePersistentSequential)
+	create("/q/a", proto.ModePersistentSequential)
+	create("/q/b", proto.ModePersistentSequential)
+	create("/q/plain", proto.ModePersistent)
+	results := c.apply(5)
+	for i, want := range []struct {
+		path string
+		code proto.Code
+	}{
+		{"/q/a2147483646", ok},
+		{"/q/a2147483647", ok},
+		{"", exists},
+		{"/q/b2147483647", ok},
+		{"/q/plain", ok},
+	} {
+		if results[i].Code != want.code || results[i].Path != want.path {
+			t.Errorf("%d: %v %q", i, results[i].Code, results[i].Path)
+		}
+	}
+	s := c.stat("/q")
+	if n := c.tree.nodes["/q"]; n.Created != math.MaxInt32 || s.NumChildren != 4 || s.Pzxid != c.last {
+		t.Errorf("counter %d, %d children, pzxid %v; last %v", n.Created, s.NumChildren, s.Pzxid, c.last)
+	}
+	if want := int32(-6); s.Cversion != want { // 2*(2^31-1) wraps to -2, less 4 children
+		t.Errorf("cversion %d, want %d", s.Cversion, want)
+	}
+	c.tree.check(t)
+}
+
+func TestSessions(t *testing.T) {
+	c := newCluster(t)
+	create := func(id proto.SessionID) proto.Code {
+		return c.send(&znode.Request{Session: id, Op: proto.OpCreateSession, Timeout: 5000, SessionCode: expired}).Code
+	}
+	if timeout, live := c.tree.Session(session1); !live || timeout != 4000 {
+		t.Errorf("session: %d, %v", timeout, live)
+	}
+	if code := create(session1); code != expired {
+		t.Errorf("id in use: %v", code)
+	}
+	for _, id := range []proto.SessionID{0, znode.ContainerOwner, znode.TTLOwner(1), znode.TTLOwner(znode.MaxTTL)} {
+		if code := create(id); code != badArgs {
+			t.Errorf("id %v has another meaning: %v", id, code)
+		}
+	}
+	for _, id := range []proto.SessionID{-1, 3, -1 << 56, 0x7fffffffffffffff} {
+		if code := create(id); code != ok {
+			t.Errorf("any other id is fine, %v: %v", id, code)
+		}
+	}
+	c.session = -1
+	c.must(c.create("/e", proto.ModeEphemeral))
+	if s := c.stat("/e"); s.EphemeralOwner != -1 {
+		t.Errorf("owner %v", s.EphemeralOwner)
+	}
+	c.must(c.do(proto.OpCloseSession, nil))
+	if c.tree.nodes["/e"] != nil {
+		t.Error("ephemeral outlived its session")
+	}
+	if r := c.create("/e", proto.ModeEphemeral); r.Code != expired {
+		t.Errorf("ephemeral of a closed session: %v", r.Code)
+	}
+	if code := create(-1); code != ok {
+		t.Errorf("a closed id may be used again: %v", code)
+	}
+}
+
+// TestPendingSessions: the session of a pending createSession may create ephemerals, that of
+// a pending closeSession may not (hazard H-68).
+func TestPendingSessions(t *testing.T) {
+	c := newCluster(t)
+	const fresh = proto.SessionID(77)
+	ephemeral := proto.CreateRequest{Path: "/e", ACL: open, Mode: proto.ModeEphemeral}
+	c.propose(&znode.Request{Session: fresh, Op: proto.OpCreateSession, Timeout: 1})
+	c.propose(&znode.Request{Session: fresh, Op: proto.OpCreateSession, Timeout: 1})
+	c.session = fresh
+	c.propose(c.request(proto.OpCreate, ephemeral))
+	c.propose(c.request(proto.OpCloseSession, nil))
+	c.propose(c.request(proto.OpCreate, ephemeral))
+	for i, want := range []proto.Code{ok, expired, ok, ok, expired} {
+		if r := c.apply(1)[0]; r.Code != want {
+			t.Errorf("%d: %v, want %v", i, r.Code, want)
+		}
+	}
+	c.prep.Applied(c.last)
+	if c.tree.nodes["/e"] != nil || len(c.tree.ephemerals[fresh]) != 0 {
+		t.Error("zombie ephemeral")
+	}
+	c.tree.check(t)
+}
+
+// TestCloseSessionList: the list in the transaction is complete, sorted, and knows of
+// pending creates and deletes.
+func TestCloseSessionList(t *testing.T) {
+	c := newCluster(t)
+	c.mustCreate("/p")
+	for _, path := range []string{"/p/b", "/p/a", "/z"} {
+		c.must(c.create(path, proto.ModeEphemeral))
+	}
+	c.session = session2
+	c.must(c.create("/other", proto.ModeEphemeral))
+	c.session = session1
+	del := func(path string) {
+		c.propose(c.request(proto.OpDelete, proto.DeleteRequest{Path: path, Version: -1}))
+	}
+	create := func(path string, mode proto.CreateMode) {
+		c.propose(c.request(proto.OpCreate, proto.CreateRequest{Path: path, ACL: open, Mode: mode}))
+	}
+	del("/z")
+	create("/new", proto.ModeEphemeral)
+	del("/p/a")
+	create("/p/a", proto.ModePersistent) // same path, no ephemeral any more
+	create("/gone", proto.ModeEphemeral)
+	del("/gone")
+	create("/new2", proto.ModeEphemeral)
+	c.propose(c.request(proto.OpCloseSession, nil))
+	txn, err := proto.DecodeTxn(c.queue[len(c.queue)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fmt.Sprint(txn.Body.(*proto.CloseSessionTxn).Paths), "[/new /new2 /p/b]"; got != want {
+		t.Errorf("list %s, want %s", got, want)
+	}
+	// The parent's children are gone for whoever comes next, applied or not.
+	del("/p/a")
+	del("/p")
+	for i, r := range c.apply(len(c.queue)) {
+		if r.Code != ok {
+			t.Errorf("%d: %v", i, r.Code)
+		}
+	}
+	if n := len(c.tree.nodes); n != 4+1 { // and /other
+		t.Errorf("%d nodes left", n)
+	}
+	c.tree.check(t)
+}
+
+// TestOversizedTransactions: what followers could not read is never proposed (hazard H-67).
+func TestOversizedTransactions(t *testing.T) {
+	const limit = 4096
+	c := newClusterWith(t, znode.PrepareOptions{JuteMaxBuffer: limit})
+	for i := range 40 {
+		c.ids = append(c.ids, id("digest", fmt.Sprintf("user%d:%s", i, strings.Repeat("h", 60))))
+	}
+	auth := func(n int) (acl []proto.ACL) {
+		for i := range n {
+			acl = append(acl, entry(proto.Perms(i+1), "auth", ""))
+		}
+		return acl
+	}
+	c.must(c.do(proto.OpCreate, proto.CreateRequest{Path: "/fits", ACL: auth(2)}))
+	for name, body := range map[string]proto.Appender{
+		"ACL":  proto.CreateRequest{Path: "/x", ACL: auth(3)},
+		"data": proto.CreateRequest{Path: "/x", ACL: auth(1), Data: make([]byte, limit+1500)},
+	} {
+		if r := c.do(proto.OpCreate, body); r.Code != marshalling {
+			t.Errorf("create with too much %s: %v", name, r.Code)
+		}
+	}
+	if r := c.do(proto.OpSetACL, proto.SetACLRequest{Path: "/fits", ACL: auth(3), Version: -1}); r.Code != marshalling {
+		t.Errorf("setACL: %v", r.Code)
+	}
+	sub := func(path string) proto.MultiOp {
+		return proto.MultiOp{Op: proto.OpCreate, Request: &proto.CreateRequest{Path: path, ACL: auth(1)}}
+	}
+	r := c.do(proto.OpMulti, multi(sub("/m1"), sub("/m2"), sub("/m3"), sub("/m4")))
+	if got, want := fmt.Sprint(codes(r.Multi)), fmt.Sprint([]proto.Code{ok, ok, marshalling, -2}); got != want {
+		t.Errorf("multi: %s, want %s", got, want)
+	}
+	if c.tree.nodes["/m1"] != nil {
+		t.Error("part of a refused multi was applied")
+	}
+}
+
+// TestOversizedCloseSession: a session with more ephemerals than a transaction can list is
+// closed all the same, and completely (hazard H-67).
+func TestOversizedCloseSession(t *testing.T) {
+	c := newClusterWith(t, znode.PrepareOptions{JuteMaxBuffer: 2048})
+	name := strings.Repeat("n", 200)
+	for i := range 50 {
+		c.must(c.create(fmt.Sprintf("/%s%d", name, i), proto.ModeEphemeral))
+	}
+	c.propose(c.request(proto.OpCreate, proto.CreateRequest{Path: "/pending", ACL: open, Mode: proto.ModeEphemeral}))
+	c.propose(c.request(proto.OpCloseSession, nil))
+	txn, err := proto.DecodeTxn(c.queue[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(txn.Body.(*proto.CloseSessionTxn).Paths); n == 0 || n >= 50 {
+		t.Fatalf("%d paths are listed", n)
+	}
+	c.apply(2)
+	if len(c.tree.nodes) != 4 {
+		t.Errorf("%d nodes left", len(c.tree.nodes))
+	}
+	c.tree.check(t)
+}
+
+// TestSizesAtTheLimit: up to MaxTxn a transaction passes, and its predicted length is exact.
+func TestSizesAtTheLimit(t *testing.T) {
+	const limit = 2048
+	c := newClusterWith(t, znode.PrepareOptions{JuteMaxBuffer: limit})
+	c.mustCreate("/a")
+	empty := len(proto.AppendTxn(nil, &proto.Txn{
+		TxnHeader: proto.TxnHeader{Type: proto.OpSetData}, Body: &proto.SetDataTxn{Path: "/a", Data: []byte{}}, HasDigest: true,
+	}))
+	most := znode.MaxTxn(limit) - empty
+	c.must(c.do(proto.OpSetData, proto.SetDataRequest{Path: "/a", Data: make([]byte, most), Version: -1}))
+	if r := c.do(proto.OpSetData, proto.SetDataRequest{Path: "/a", Data: make([]byte, most+1), Version: -1}); r.Code != marshalling {
+		t.Errorf("one byte more: %v", r.Code)
+	}
+}
+
+func TestTooDeep(t *testing.T) {
+	c := newCluster(t)
+	path := strings.Repeat("/a", znode.MaxDepth)
+	n := &znode.Node{}
+	c.tree.nodes[path] = n // the parents do not matter here
+	if r := c.do(proto.OpCreate, proto.CreateRequest{Path: path + "/a", ACL: open}); r.Code != badArgs {
+		t.Errorf("%v", r.Code)
+	}
+	txn := proto.Txn{
+		TxnHeader: proto.TxnHeader{Type: proto.OpCreate, Zxid: zxid.Make(1, 99)},
+		Body:      &proto.CreateTxn{Path: path + "/a"},
+	}
+	if r := c.changes.Apply(&txn); r.Code != badArgs {
+		t.Errorf("apply: %v", r.Code)
+	}
+}
+
+// TestPrepareIgnoresWhetherTheViewHasCaughtUp: pending states are absolute, so neither a late
+// Applied nor an early one of older zxids changes a judgement.
+func TestPrepareIgnoresWhetherTheViewHasCaughtUp(t *testing.T) {
+	c := newCluster(t)
+	c.mustCreate("/a")
+	first := c.propose(c.request(proto.OpSetData, proto.SetDataRequest{Path: "/a", Version: 0}))
+	c.propose(c.request(proto.OpSetData, proto.SetDataRequest{Path: "/a", Version: 1}))
+	c.apply(2)
+	c.prep.Applied(first) // late
+	c.propose(c.request(proto.OpSetData, proto.SetDataRequest{Path: "/a", Version: 2}))
+	c.propose(c.request(proto.OpSetData, proto.SetDataRequest{Path: "/a", Version: 2}))
+	if r := c.apply(2); r[0].Code != ok || r[1].Code != badVersion {
+		t.Errorf("%v, %v", r[0].Code, r[1].Code)
+	}
+}
