@@ -149,6 +149,12 @@ func (t *Tracker) Alive(id proto.SessionID) bool {
 	return ok && !e.closing
 }
 
+// Known reports whether the session is in the table, closing or not.
+func (t *Tracker) Known(id proto.SessionID) bool {
+	_, ok := t.sessions[id]
+	return ok
+}
+
 // Renew moves a session that is alive to owner, with a newly negotiated timeout, and
 // touches it: the last renewal wins (hazard H-70). It returns the previous owner if that
 // is known and another one.

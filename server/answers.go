@@ -1,0 +1,93 @@
+package server
+
+// deliver acts on an answer of the leader. Everything that was committed before it is
+// installed.
+func (a *applier) deliver(kind Kind, payload []byte) {
+	var err error
+	switch kind {
+	case KindSync:
+		var t ticket
+		if t, err = decodeTicket(payload); err == nil {
+			a.synced(t)
+		}
+	case KindRevalidate:
+		var n notice
+		if n, err = decodeNotice(payload); err == nil {
+			a.notice(n)
+		}
+	case KindRequest, KindTouch:
+		a.s.log.Error().Uint8("kind", uint8(kind)).Msg("an answer of a kind that has no answers")
+	}
+	if err != nil {
+		a.s.log.Error().Err(err).Msg("the leader's answer cannot be read")
+	}
+}
+
+// synced answers a sync, and what waits behind it.
+func (a *applier) synced(t ticket) {
+	c := a.s.connOf(t.conn)
+	if c == nil {
+		return
+	}
+	a.s.tree.mu.RLock()
+	defer a.s.tree.mu.RUnlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.runReady(a.s.cfg.MaxOutput) // reads that wait for the client to take output
+	if c.closed || c.queue.len() == 0 {
+		return
+	}
+	r := c.queue.at(0)
+	if r.wait != forSync || r.ticket != t.number {
+		a.s.log.Error().Str("client", c.remote).Stringer("session", c.session).Msg("the answer to a sync is out of order")
+		c.killLocked("the answer to a sync is out of order")
+		return
+	}
+	c.answer(r)
+	a.latency.add(1, a.s.now()-r.since)
+	a.s.stats.book(&a.latency)
+	a.s.stats.sent.Add(1)
+	c.dequeue()
+	c.runReady(softOutput)
+	a.flag(c)
+}
+
+// notice ends the wait of a client that renews its session, or closes the connection of a
+// session that has moved to another server.
+func (a *applier) notice(n notice) {
+	if n.moved {
+		a.moved(n)
+		return
+	}
+	c := a.s.connOf(n.conn)
+	if c == nil || c.session != n.session {
+		return
+	}
+	if n.alive && !a.s.adopt(c) {
+		c.kill("not serving")
+		return
+	}
+	a.s.tree.mu.RLock()
+	defer a.s.tree.mu.RUnlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.alive {
+		c.establish()
+	} else {
+		a.s.log.Info().Str("client", c.remote).Stringer("session", n.session).Msg("refusing an expired or unknown session")
+		c.refuseSession()
+	}
+	a.flag(c)
+}
+
+// moved closes the connection that a session has left behind. A notice about one request
+// names its connection; it may be gone already, and a newer one of the session be here.
+func (a *applier) moved(n notice) {
+	c := a.s.sessionConn(n.session)
+	if n.conn != 0 {
+		c = a.s.connOf(n.conn)
+	}
+	if c != nil && c.session == n.session {
+		c.kill("the session has moved to another server")
+	}
+}

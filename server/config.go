@@ -1,0 +1,171 @@
+package server
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/server/fourletter"
+)
+
+// Config is what a Server is made of. Fields without a default must be set.
+type Config struct {
+	// Self is the id of this server in forwards and answers, and SessionByte what
+	// the session ids that it hands out begin with: the same number, but 1 on a
+	// standalone server.
+	Self        Origin
+	SessionByte byte
+
+	Store      Store
+	Replicator Replicator
+	// Status is asked by four-letter words.
+	Status Status
+	// Conf answers the conf command.
+	Conf func() fourletter.Conf
+	// Version is the full version line, see fourletter.Version.
+	Version string
+
+	// TickTime is the unit of time; whole milliseconds.
+	TickTime time.Duration
+	// SyncLimit in ticks: a leader that was paused for longer gives all sessions as much
+	// extra time. Default 5.
+	SyncLimit int
+	// MinSessionTimeout and MaxSessionTimeout bound what clients get. Defaults: 2 and 20
+	// ticks.
+	MinSessionTimeout, MaxSessionTimeout time.Duration
+	// SessionlessTimeout ends connections that do not complete a handshake. Default 10 s.
+	SessionlessTimeout time.Duration
+	// WriteTimeout ends connections that do not take what is written to them. Default
+	// 30 s.
+	WriteTimeout time.Duration
+
+	// MaxFrame is jute.maxbuffer in bytes: a connection that announces a longer request is
+	// closed. Default proto.DefaultMaxFrame.
+	MaxFrame int
+	// MaxClientCnxns bounds the connections from one address, MaxCnxns all of them; 0 is no
+	// bound.
+	MaxClientCnxns, MaxCnxns int
+	// MaxOutstanding is the number of unanswered requests of one connection at which it is
+	// not read any further. Default 1000.
+	MaxOutstanding int
+	// GlobalOutstanding is the number of unanswered requests of all connections above
+	// which only connections without any are read (spec semantics 15). Default 1000.
+	GlobalOutstanding int
+	// MaxOutput is the number of bytes of unsent output at which a connection that
+	// still gets watch events is closed. Default 16 MiB.
+	MaxOutput int
+	// Window is the number of proposed and not yet applied transactions at which a
+	// leader stops taking requests. Default 10 000.
+	Window int
+
+	// KeepAlive switches TCP keep-alive on.
+	KeepAlive bool
+	// SkipACL switches permission checks off, digest authentication is offered unless
+	// NoDigest, and SuperDigest ("super:<base64>") is the digest identity that
+	// may do everything.
+	SkipACL     bool
+	NoDigest    bool
+	SuperDigest string
+	// AllowWord says whether a four-letter word may be executed. Default: ruok, srvr, stat,
+	// mntr, isro and conf, which are cheap.
+	AllowWord func(word string) bool
+
+	Logger zerolog.Logger
+	// Fatal is called with an error that leaves the server without a trustworthy tree:
+	// the process must end. It is called once, and nothing is applied after it.
+	Fatal func(error)
+
+	// Now is the wall clock, for transaction times and session ids. Default time.Now.
+	Now func() time.Time
+	// Ticker makes the periodic clocks: expiry every TickTime, housekeeping every
+	// TickTime/2. Default time.NewTicker.
+	Ticker func(d time.Duration) (c <-chan time.Time, stop func())
+}
+
+// withDefaults returns c with defaults filled in, or an error that names a
+// field and what is wrong with it.
+func (c Config) withDefaults() (Config, error) {
+	switch {
+	case c.Store == nil || c.Replicator == nil || c.Status == nil || c.Fatal == nil:
+		return c, fmt.Errorf("server: Config needs Store, Replicator, Status and Fatal")
+	case c.TickTime < time.Millisecond || c.TickTime%time.Millisecond != 0 || c.TickTime.Milliseconds() > math.MaxInt32:
+		return c, fmt.Errorf("server: Config.TickTime %v is no number of milliseconds above 0", c.TickTime)
+	}
+	setDefault(&c.SyncLimit, 5)
+	setDefault(&c.MinSessionTimeout, 2*c.TickTime)
+	setDefault(&c.MaxSessionTimeout, 20*c.TickTime)
+	setDefault(&c.SessionlessTimeout, 10*time.Second)
+	setDefault(&c.WriteTimeout, 30*time.Second)
+	setDefault(&c.MaxFrame, proto.DefaultMaxFrame)
+	setDefault(&c.MaxOutstanding, 1000)
+	setDefault(&c.GlobalOutstanding, 1000)
+	setDefault(&c.MaxOutput, 16<<20)
+	setDefault(&c.Window, 10_000)
+	if c.MinSessionTimeout > c.MaxSessionTimeout || c.MaxSessionTimeout.Milliseconds() > math.MaxInt32 {
+		return c, fmt.Errorf("server: session timeouts from %v to %v", c.MinSessionTimeout, c.MaxSessionTimeout)
+	}
+	if c.AllowWord == nil {
+		c.AllowWord = fourletter.CheapWord
+	}
+	if c.Conf == nil {
+		c.Conf = func() fourletter.Conf { return fourletter.Conf{} }
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Ticker == nil {
+		c.Ticker = func(d time.Duration) (<-chan time.Time, func()) {
+			t := time.NewTicker(d)
+			return t.C, t.Stop
+		}
+	}
+	return c, nil
+}
+
+func setDefault[T int | time.Duration](field *T, value T) {
+	if *field <= 0 {
+		*field = value
+	}
+}
+
+// era is the unit of housekeeping: half a tick.
+func (c *Config) era() time.Duration { return max(c.TickTime/2, time.Millisecond) }
+
+// eras returns how many eras d surely fills.
+func (c *Config) eras(d time.Duration) int64 { return int64(d/c.era()) + 1 }
+
+// park is how long an arriving client may wait for the server to serve: a client that
+// comes back during an election is served the moment it ends.
+func (c *Config) park() time.Duration { return min(c.TickTime, time.Second) }
+
+// clampTimeout returns the session timeout in ms that a client gets who asks for ms (spec
+// client-protocol 4.2).
+func (c *Config) clampTimeout(ms int32) int32 {
+	return min(max(ms, int32(c.MinSessionTimeout.Milliseconds())), int32(c.MaxSessionTimeout.Milliseconds()))
+}
+
+// remoteIP returns the textual address as ZooKeeper writes it into identities of scheme
+// ip: IPv6 in eight groups, IPv4 in its own form even when it came over an IPv6 socket.
+func remoteIP(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return a.String()
+	}
+	addr := tcp.AddrPort().Addr().Unmap()
+	if addr.Is4() {
+		return addr.String()
+	}
+	b := addr.As16()
+	out := make([]byte, 0, 39)
+	for i := 0; i < len(b); i += 2 {
+		if i > 0 {
+			out = append(out, ':')
+		}
+		out = fmt.Appendf(out, "%x", uint16(b[i])<<8|uint16(b[i+1]))
+	}
+	return string(out)
+}

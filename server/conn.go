@@ -1,0 +1,275 @@
+package server
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/server/watch"
+	"github.com/zabkeeper/zabkeeper/znode"
+)
+
+// conn is one client connection. Its reader (run) decodes requests, answers those that wait
+// for nothing and queues the others; the applier answers what was queued.
+type conn struct {
+	s      *Server
+	nc     net.Conn
+	id     uint64
+	remote string // ip:port
+	ip     string
+	in     input
+
+	// Of the reader alone.
+	forwards []Forward // of this burst, not submitted yet
+	burst    int64     // when it was read, see Server.now
+	handled  int64     // requests of this burst
+	answered int64     // of these, by the reader itself
+	tickets  uint64
+	full     bool // the queue or the output is so full that reading must wait
+
+	// Set by the reader before the connection is registered or a question about it
+	// submitted, then read by everybody.
+	session     proto.SessionID
+	timeout     int32 // ms, negotiated
+	hasReadOnly bool
+
+	// born is the era of the accept.
+	born int64
+	// joining is set once the connection has asked for a session. Guarded by Server.mu.
+	joining bool
+	// active is the era of the last input; written by the reader.
+	active atomic.Int64
+	// writing since this era, 0 while no write is under way.
+	writing atomic.Int64
+	// finished is the era in which the last answer was sent, 0 before.
+	finished atomic.Int64
+	received atomic.Int64
+	who      atomic.Pointer[identity]
+
+	// opened is closed when the session is established or refused, dead when the
+	// connection ends.
+	opened, dead chan struct{}
+
+	// Of the applier alone.
+	claimed  int    // requests at the head of the queue whose transactions are staged
+	reached  uint64 // number of the last trigger that reached the connection
+	flagged  bool   // in the applier's list of connections to flush
+	affected bool   // in the applier's list of connections whose reads may go on
+
+	mu sync.Mutex // guards what follows
+	// room is signalled when a waiting reader may look again.
+	room    sync.Cond
+	waiting bool
+	queue   queue
+	// queued is the length of queue, for the reader: only it adds.
+	queued atomic.Int32
+	out    []byte // not yet handed to a write
+	spare  []byte // the other buffer, while none is being written
+	sent   int64
+	// flushing is set while somebody writes; output of others goes with its next write.
+	flushing bool
+	// stalled is set when reads wait for output to drain.
+	stalled bool
+	// finishing is set when nothing more will be answered: close behind the output.
+	finishing bool
+	closed    bool
+	watcher   watch.ID
+	watching  bool // watcher is valid
+}
+
+func newConn(s *Server, nc net.Conn, id uint64, ip string) *conn {
+	c := &conn{
+		s: s, nc: nc, id: id, ip: ip, remote: nc.RemoteAddr().String(),
+		born:   s.era.Load(),
+		opened: make(chan struct{}), dead: make(chan struct{}),
+	}
+	c.room.L = &c.mu
+	c.active.Store(c.born)
+	c.who.Store(newIdentity([]proto.ID{{Scheme: znode.SchemeIP, ID: ip}}, znode.SuperID(), s.cfg.SkipACL))
+	return c
+}
+
+// run is the connection's reader.
+func (c *conn) run() {
+	defer c.end()
+	if c.handshake() {
+		c.serve()
+	}
+	c.drain()
+}
+
+// serve handles requests until the input ends or the connection is not to be read any more.
+func (c *conn) serve() {
+	for {
+		c.burst = c.s.now()
+		more := c.frames()
+		c.endBurst()
+		if !more {
+			return
+		}
+		if c.full {
+			c.awaitRoom()
+			continue // with the frames that are left
+		}
+		if c.in.fill(c.nc) != nil {
+			return
+		}
+	}
+}
+
+// frames handles the complete frames in the input. It returns false when no further
+// frame may be handled.
+func (c *conn) frames() bool {
+	c.active.Store(c.s.era.Load())
+	for !c.full {
+		frame, ok, err := c.in.frame(c.s.cfg.MaxFrame)
+		if err != nil {
+			c.s.log.Debug().Str("client", c.remote).Err(err).Msg("closing a connection with a bad frame")
+			c.kill("bad frame")
+			return false
+		}
+		if !ok {
+			return true
+		}
+		c.handled++
+		if !c.handle(frame) {
+			return false
+		}
+		if len(c.forwards) >= maxBurst {
+			c.submit()
+		}
+	}
+	return true
+}
+
+// maxBurst bounds the writes that are collected before they are submitted.
+const maxBurst = 256
+
+// endBurst submits the writes of the burst and sends the answers.
+func (c *conn) endBurst() {
+	c.submit()
+	if c.handled == 0 {
+		return
+	}
+	c.received.Add(c.handled)
+	c.s.stats.received.Add(c.handled)
+	if c.answered > 0 {
+		var l latencies
+		l.add(c.answered, c.s.now()-c.burst)
+		c.s.stats.book(&l)
+		c.s.stats.sent.Add(c.answered)
+		c.flush()
+	}
+	c.handled, c.answered = 0, 0
+}
+
+// submit hands the collected writes to the replicator. The requests are in the queue
+// already: a commit may come back at once. A closed connection submits nothing, so that all
+// it ever submitted is ahead of what a successor of it submits.
+func (c *conn) submit() {
+	if len(c.forwards) == 0 {
+		return
+	}
+	c.mu.Lock()
+	if !c.closed {
+		c.s.cfg.Replicator.Submit(c.forwards)
+	}
+	c.mu.Unlock()
+	clear(c.forwards)
+	c.forwards = c.forwards[:0]
+}
+
+// enqueue puts a request into the queue. The caller holds c.mu.
+func (c *conn) enqueue(r *request) {
+	c.queue.push(r)
+	c.queued.Store(int32(c.queue.len()))
+	c.s.stats.outstanding.Add(1)
+	c.full = c.hold()
+}
+
+// dequeue removes the head of the queue. The caller holds c.mu.
+func (c *conn) dequeue() {
+	c.queue.pop()
+	c.queued.Store(int32(c.queue.len()))
+	c.s.stats.outstanding.Add(-1)
+	if c.waiting {
+		c.room.Signal()
+	}
+}
+
+// hold reports whether the connection must not be read for now: its own or everybody's
+// unanswered requests are too many, or it does not take its answers. The
+// caller holds c.mu.
+func (c *conn) hold() bool {
+	n := c.queue.len()
+	return n >= c.s.cfg.MaxOutstanding || len(c.out) > softOutput ||
+		n > 0 && c.s.stats.outstanding.Load() > int64(c.s.cfg.GlobalOutstanding)
+}
+
+// awaitRoom blocks the reader until the connection may be read again.
+func (c *conn) awaitRoom() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.hold() && !c.closed {
+		c.waiting = true
+		c.room.Wait()
+	}
+	c.waiting, c.full = false, false
+}
+
+// end removes the connection, and everything that belongs to it, from the server.
+func (c *conn) end() {
+	c.kill("client left")
+	c.s.forget(c)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.s.stats.outstanding.Add(-int64(c.queue.len()))
+	c.queue = queue{}
+	c.queued.Store(0)
+	c.in, c.out, c.spare = input{}, nil, nil
+	if c.watching {
+		c.watching = false
+		c.s.watches.Leave(c.watcher)
+	}
+}
+
+// kill closes the connection at once. The session lives on.
+func (c *conn) kill(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.killLocked(reason)
+}
+
+func (c *conn) killLocked(reason string) {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	c.s.log.Debug().Str("client", c.remote).Stringer("session", c.session).Str("reason", reason).
+		Msg("closing a connection")
+	c.nc.Close()
+	close(c.dead)
+	c.room.Signal()
+}
+
+// drain reads and drops what the client still sends after its last answer: closing
+// a socket with unread input would reset it, and the answer could get lost. Housekeeping ends
+// it if the client does not.
+func (c *conn) drain() {
+	c.in = input{}
+	c.flush()
+	c.mu.Lock()
+	// A refused or finished connection may still wait for the answer that ends it.
+	graceful := !c.closed && (c.finishing || c.queue.len() > 0)
+	c.mu.Unlock()
+	if !graceful {
+		return
+	}
+	sink := make([]byte, 512)
+	for {
+		if _, err := c.nc.Read(sink); err != nil {
+			return
+		}
+	}
+}

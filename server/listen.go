@@ -1,0 +1,173 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/zabkeeper/zabkeeper/proto"
+)
+
+// accept takes connections until ctx is done. A shortage of descriptors is waited out.
+func (s *Server) accept(ctx context.Context, l net.Listener) error {
+	unhook := context.AfterFunc(ctx, func() { l.Close() })
+	defer unhook()
+	const first, last = 5 * time.Millisecond, time.Second
+	delay := first
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			delay = first
+			s.admit(nc)
+			continue
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("server: accept on %v: %w", l.Addr(), err)
+		}
+		s.log.Warn().Err(err).Dur("retry", delay).Msg("cannot accept connections")
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(delay):
+		}
+		delay = min(2*delay, last)
+	}
+}
+
+// admit starts a connection, or closes it hard if there are too many.
+func (s *Server) admit(nc net.Conn) {
+	ip := remoteIP(nc.RemoteAddr())
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		// Errors mean that the connection is gone already; its reader will see that.
+		_ = tcp.SetNoDelay(true)
+		_ = tcp.SetKeepAlive(s.cfg.KeepAlive)
+	}
+	s.mu.Lock()
+	var refusal string
+	switch {
+	case s.ended:
+		refusal = "shutdown"
+	case s.cfg.MaxCnxns > 0 && len(s.conns) >= s.cfg.MaxCnxns:
+		refusal = "maxCnxns"
+	case s.cfg.MaxClientCnxns > 0 && s.perIP[ip] >= s.cfg.MaxClientCnxns:
+		refusal = "maxClientCnxns"
+	}
+	if refusal != "" {
+		s.mu.Unlock()
+		s.stats.rejected.Add(1)
+		s.log.Warn().Stringer("client", nc.RemoteAddr()).Str("limit", refusal).Msg("refusing a connection")
+		if tcp, ok := nc.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		nc.Close()
+		return
+	}
+	s.lastConn++
+	c := newConn(s, nc, s.lastConn, ip)
+	s.conns[c.id] = c
+	s.perIP[ip]++
+	s.wg.Add(1)
+	s.mu.Unlock()
+	go func() {
+		defer s.wg.Done()
+		c.run()
+	}()
+}
+
+// forget removes a connection from the server's tables.
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.conns[c.id]; !ok {
+		return
+	}
+	delete(s.conns, c.id)
+	if s.perIP[c.ip]--; s.perIP[c.ip] == 0 {
+		delete(s.perIP, c.ip)
+	}
+	if s.sessions[c.session] == c {
+		delete(s.sessions, c.session)
+	}
+}
+
+// adopt registers the connection that speaks for a session from now on, unless the
+// server has stopped serving. An older one is closed.
+func (s *Server) adopt(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.serving {
+		return false
+	}
+	if old := s.sessions[c.session]; old != nil && old != c {
+		old.kill("the session has a newer connection")
+	}
+	s.sessions[c.session] = c
+	return true
+}
+
+// keepHouse is the loop of what happens now and then: telling the leader which sessions
+// are alive, and closing connections that outstayed a limit.
+func (s *Server) keepHouse(stop <-chan struct{}) {
+	tick, cancel := s.cfg.Ticker(s.cfg.era())
+	defer cancel()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-tick:
+			s.endEra()
+		}
+	}
+}
+
+// endEra reports the sessions touched in this era and begins the next.
+func (s *Server) endEra() {
+	era := s.era.Load()
+	s.mu.Lock()
+	var touched []proto.SessionID
+	conns := make([]*conn, 0, len(s.conns))
+	for _, c := range s.conns {
+		conns = append(conns, c)
+		if c.active.Load() == era && s.sessions[c.session] == c && s.serving {
+			touched = append(touched, c.session)
+		}
+	}
+	s.mu.Unlock()
+	s.era.Add(1)
+	for len(touched) > 0 {
+		n := min(len(touched), touchesPerForward)
+		s.cfg.Replicator.Submit([]Forward{{Kind: KindTouch, Payload: appendTouch(nil, touched[:n])}})
+		touched = touched[n:]
+	}
+	for _, c := range conns {
+		if reason := c.overdue(era); reason != "" {
+			c.kill(reason)
+		}
+	}
+}
+
+// overdue says why a connection has to go, "" if it may stay.
+func (c *conn) overdue(era int64) string {
+	cfg := &c.s.cfg
+	opened := false
+	select {
+	case <-c.opened:
+		opened = true
+	default:
+	}
+	switch finished, writing := c.finished.Load(), c.writing.Load(); {
+	case finished != 0 && era-finished >= 2:
+		return "answered for the last time"
+	case writing != 0 && era-writing > cfg.eras(cfg.WriteTimeout):
+		return "the client does not read"
+	case !opened && era-c.born > cfg.eras(cfg.SessionlessTimeout):
+		return "no session"
+	case opened && era-c.active.Load() > cfg.eras(time.Duration(c.timeout)*time.Millisecond+cfg.SessionlessTimeout):
+		return "idle"
+	}
+	return ""
+}

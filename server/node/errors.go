@@ -1,0 +1,40 @@
+package node
+
+import (
+	"errors"
+
+	"github.com/zabkeeper/zabkeeper/conf"
+	"github.com/zabkeeper/zabkeeper/quorum/transport"
+)
+
+// Process exit codes, ZooKeeper's where it has one (spec operations 1.8).
+const (
+	ExitUnexpected = 1
+	ExitConfig     = conf.ExitCode
+	ExitDataDir    = 3
+	ExitPortBind   = 14
+)
+
+// ErrDataDir is wrapped by errors about the data directories: missing, unreadable, another
+// server's, damaged, full.
+var ErrDataDir = errors.New("data directory cannot be used")
+
+// ErrClientPort is wrapped when the client port cannot be bound.
+var ErrClientPort = errors.New("client port cannot be bound")
+
+// ExitCode returns the status for a process that ends with err.
+func ExitCode(err error) int {
+	var bad *conf.Error
+	var bind *transport.BindError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &bad):
+		return ExitConfig
+	case errors.Is(err, ErrDataDir):
+		return ExitDataDir
+	case errors.As(err, &bind):
+		return ExitPortBind
+	}
+	return ExitUnexpected
+}

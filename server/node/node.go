@@ -1,0 +1,320 @@
+package node
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/rs/zerolog"
+
+	"github.com/zabkeeper/zabkeeper/conf"
+	"github.com/zabkeeper/zabkeeper/fle"
+	"github.com/zabkeeper/zabkeeper/quorum"
+	"github.com/zabkeeper/zabkeeper/quorum/peer"
+	"github.com/zabkeeper/zabkeeper/quorum/transport"
+	"github.com/zabkeeper/zabkeeper/server"
+	"github.com/zabkeeper/zabkeeper/server/fourletter"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+)
+
+// Config is what a Node is made of. Conf and Fatal must be set.
+type Config struct {
+	Conf   *conf.Config
+	Logger zerolog.Logger
+	// Revision and Built identify the program in the version line; Revision is hex.
+	Revision string
+	Built    time.Time
+
+	// Fatal is called once with the error of a store that failed. A process must exit in
+	// it: what was promised can no longer be kept. Where several nodes share a process, as in
+	// tests, it may return; the node then stops by itself and acknowledges nothing more.
+	Fatal func(error)
+
+	// FS, if not nil, holds the stores in place of the operating system's file system.
+	FS vfs.FS
+	// Listeners, if set, are used in place of the configured addresses; the node closes them.
+	ClientListener, QuorumListener, ElectionListener net.Listener
+	// Dial, if not nil, opens connections to other servers.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
+}
+
+// Node is one running server. Its methods are safe for concurrent use.
+type Node struct {
+	cfg      Config
+	conf     *conf.Config
+	sid      quorum.SID
+	ensemble *quorum.Ensemble
+	log      zerolog.Logger
+
+	stores    *stores
+	server    *server.Server
+	peer      *peer.Peer
+	machine   *machine
+	transport *transport.Transport // nil: standalone
+	listener  net.Listener         // nil: serves no clients
+
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+	err    error // valid once done is closed
+
+	fatalOnce sync.Once
+}
+
+// errStopped is the cause of an orderly stop.
+var errStopped = errors.New("node: stopped")
+
+// Start opens the stores and ports and lets the server live in the background until Stop, or
+// until it cannot go on. What it refuses is refused before anything is served.
+func Start(cfg Config) (*Node, error) {
+	if cfg.Conf == nil || cfg.Fatal == nil {
+		return nil, errors.New("node: Config needs Conf and Fatal")
+	}
+	n := &Node{cfg: cfg, conf: cfg.Conf, log: cfg.Logger, done: make(chan struct{})}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	n.cancel = cancel
+	if err := n.identify(); err != nil {
+		return nil, err
+	}
+	var err error
+	if n.listener, err = n.listen(); err != nil {
+		return nil, err
+	}
+	if n.stores, err = n.openStores(); err != nil {
+		return nil, errors.Join(err, closeListener(n.listener))
+	}
+	if err := n.assemble(); err != nil {
+		return nil, errors.Join(err, closeListener(n.listener), n.stores.close())
+	}
+	go n.run(ctx)
+	return n, nil
+}
+
+func closeListener(l net.Listener) error {
+	if l == nil {
+		return nil
+	}
+	return l.Close()
+}
+
+// identify settles who this server is and who the others are. A standalone server is an
+// ensemble of one.
+func (n *Node) identify() error {
+	n.sid, n.ensemble = n.conf.MyID, n.conf.Ensemble
+	if n.conf.Standalone && n.sid == quorum.None {
+		n.sid = standaloneSID
+	}
+	if n.ensemble != nil {
+		return nil
+	}
+	ensemble, err := quorum.NewEnsemble(0, []quorum.Member{{
+		SID: n.sid, Role: quorum.Participant,
+		Quorum: []quorum.HostPorts{{Host: "127.0.0.1", QuorumPort: 2888, ElectionPort: 3888}},
+	}})
+	if err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	n.ensemble = ensemble
+	return nil
+}
+
+// standaloneSID begins the session ids of a server that has no id (spec client-protocol 4.3).
+const standaloneSID quorum.SID = 1
+
+func (n *Node) listen() (net.Listener, error) {
+	if n.cfg.ClientListener != nil {
+		return n.cfg.ClientListener, nil
+	}
+	if n.conf.Client == nil || (!n.conf.LeaderServes && n.ensemble != nil && n.ensemble.Len() == 1) {
+		return nil, nil //nolint:nilnil // no client port is configured: no listener, no error
+	}
+	addr := net.JoinHostPort(n.conf.Client.Host, strconv.Itoa(n.conf.Client.Port))
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrClientPort, err)
+	}
+	return l, nil
+}
+
+// assemble makes the parts and joins them.
+func (n *Node) assemble() error {
+	var err error
+	n.server, err = server.New(n.serverConfig())
+	if err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	var carrier peer.Transport
+	if n.ensemble.Len() > 1 {
+		if n.transport, err = n.newTransport(); err != nil {
+			return fmt.Errorf("node: %w", err)
+		}
+		carrier = n.transport
+	}
+	var seed [16]byte
+	if _, err := crand.Read(seed[:]); err != nil {
+		return fmt.Errorf("node: draw a seed: %w", err)
+	}
+	n.machine = &machine{n: n, handed: n.stores.tree.Applied()}
+	n.peer, err = peer.New(peer.Config{
+		Self: n.sid, Ensemble: n.ensemble,
+		Log: history{n.stores.log}, Transport: carrier,
+		StateMachine: n.machine,
+		TickTime:     n.conf.TickTime,
+		InitLimit:    max(n.conf.InitLimit, 1), SyncLimit: max(n.conf.SyncLimit, 1),
+		MinNotify: n.conf.MinNotifyInterval, MaxNotify: min(n.conf.MaxNotifyInterval, peer.DefaultMaxNotify),
+		Logger: n.log,
+		Rand:   rand.New(rand.NewPCG(binary.BigEndian.Uint64(seed[:8]), binary.BigEndian.Uint64(seed[8:]))),
+	})
+	if err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	return nil
+}
+
+func (n *Node) newTransport() (*transport.Transport, error) {
+	cfg := transport.Config{
+		Self: n.sid, Ensemble: n.ensemble, Handler: inbox{n}, Logger: n.log,
+		Identity: func() (quorum.ClusterID, quorum.Incarnation) {
+			d := n.stores.log.Durable()
+			return d.Cluster, d.Incarnation
+		},
+		ListenOnAllIPs: n.conf.QuorumListenOnAllIPs,
+		BindTries:      n.conf.ElectionPortBindRetry,
+		Dial:           n.cfg.Dial,
+		ConnectTimeout: n.conf.CnxTimeout,
+	}
+	if n.cfg.QuorumListener != nil {
+		cfg.QuorumListeners = []net.Listener{n.cfg.QuorumListener}
+	}
+	if n.cfg.ElectionListener != nil {
+		cfg.ElectionListeners = []net.Listener{n.cfg.ElectionListener}
+	}
+	return transport.New(cfg)
+}
+
+func (n *Node) serverConfig() server.Config {
+	c := n.conf
+	return server.Config{
+		Self: server.Origin(n.sid), SessionByte: n.sessionByte(),
+		Store: n.stores.tree, Replicator: replicator{n}, Status: status{n},
+		Conf: n.fourLetterConf, Version: fourletter.Version(n.cfg.Revision, n.cfg.Built),
+		TickTime: c.TickTime, SyncLimit: c.SyncLimit,
+		MinSessionTimeout: c.MinSessionTimeout, MaxSessionTimeout: c.MaxSessionTimeout,
+		SessionlessTimeout: c.SessionlessTimeout,
+		MaxFrame:           c.JuteMaxBuffer,
+		MaxClientCnxns:     c.MaxClientCnxns, MaxCnxns: c.MaxCnxns,
+		GlobalOutstanding: c.GlobalOutstandingLimit,
+		KeepAlive:         c.ClientTCPKeepAlive,
+		SkipACL:           c.SkipACL, NoDigest: !c.DigestAuth, SuperDigest: c.SuperDigest,
+		AllowWord: c.AllowsFourLetterWord,
+		Logger:    n.log, Fatal: n.fatal,
+	}
+}
+
+func (n *Node) sessionByte() byte {
+	if n.conf.Standalone {
+		return byte(standaloneSID)
+	}
+	return byte(n.sid)
+}
+
+// fatal is where every store and the applier report what cannot be survived.
+func (n *Node) fatal(err error) {
+	n.fatalOnce.Do(func() {
+		n.log.Error().Err(err).Msg("fatal: this server stops to keep its promises")
+		n.cancel(err)
+		n.cfg.Fatal(err)
+	})
+}
+
+// run is the life of the node: everything runs until the first part ends.
+func (n *Node) run(ctx context.Context) {
+	defer close(n.done)
+	var wg sync.WaitGroup
+	part := func(name string, f func(context.Context) error) {
+		wg.Go(func() {
+			if err := f(ctx); err != nil {
+				n.cancel(fmt.Errorf("%s: %w", name, err))
+			} else {
+				n.cancel(errStopped)
+			}
+		})
+	}
+	n.replay()
+	// The peer leaves its role in order before the server, which it still uses, goes.
+	serverCtx, stopServer := context.WithCancel(context.Background())
+	serverDone := make(chan struct{})
+	go func() {
+		defer close(serverDone)
+		if err := n.server.Run(serverCtx, n.listener); err != nil {
+			n.cancel(fmt.Errorf("client port: %w", err))
+		}
+	}()
+	part("peer", n.peer.Run)
+	if n.transport != nil {
+		part("transport", n.transport.Run)
+	}
+	part("maintenance", n.maintain)
+	wg.Wait()
+	stopServer()
+	<-serverDone
+	err := context.Cause(ctx)
+	if errors.Is(err, errStopped) {
+		err = nil
+	}
+	n.err = errors.Join(err, n.stores.close())
+}
+
+// Wait blocks until the node has ended and returns why: nil after Stop.
+func (n *Node) Wait() error {
+	<-n.done
+	return n.err
+}
+
+// Done is closed when the node has ended.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Stop ends the node in order: it leaves its role, closes its clients and its stores. It returns
+// what Wait does.
+func (n *Node) Stop() error {
+	n.cancel(errStopped)
+	return n.Wait()
+}
+
+// ClientAddr returns the address that clients connect to, nil if there is none.
+func (n *Node) ClientAddr() net.Addr {
+	if n.listener == nil {
+		return nil
+	}
+	return n.listener.Addr()
+}
+
+// mode is what operators call the server's state.
+func (n *Node) mode(state fle.State) string {
+	switch state {
+	case fle.Leading:
+		if n.conf.Standalone {
+			return "standalone"
+		}
+		return "leader"
+	case fle.Following:
+		return "follower"
+	case fle.Observing:
+		return "observer"
+	case fle.Looking:
+	}
+	return "looking"
+}
+
+// Applied returns the point up to which the tree has applied the history.
+func (n *Node) Applied() zxid.Point { return n.server.Applied() }
+
+// Digest returns the digest of the tree; equal histories make equal digests.
+func (n *Node) Digest() uint64 { return n.stores.tree.Digest() }

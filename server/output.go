@@ -1,0 +1,126 @@
+package server
+
+import (
+	"net"
+
+	"github.com/zabkeeper/zabkeeper/proto"
+)
+
+const (
+	// softOutput is the amount of unsent output at which a connection is neither read nor
+	// has its queued reads answered, until the client has taken some.
+	softOutput = 256 << 10
+	// keptBuffer is the largest buffer that an idle connection keeps.
+	keptBuffer = 16 << 10
+)
+
+// flush writes the output unless somebody else is at it, who then writes this too. It
+// returns when the output is empty or another writer has taken over.
+func (c *conn) flush() {
+	c.mu.Lock()
+	for !c.closed && !c.flushing {
+		if len(c.out) == 0 {
+			if !c.stalled {
+				break
+			}
+			c.mu.Unlock()
+			c.resume()
+			c.mu.Lock()
+			continue
+		}
+		c.writeOnce()
+	}
+	if c.finishing && !c.closed && !c.flushing {
+		c.finish()
+	}
+	c.mu.Unlock()
+}
+
+// writeOnce writes what is there, without the lock. The caller holds c.mu.
+func (c *conn) writeOnce() {
+	buf := c.out
+	c.out, c.spare = c.spare[:0], nil
+	c.flushing = true
+	c.mu.Unlock()
+	c.writing.Store(c.s.era.Load())
+	_, err := c.nc.Write(buf)
+	c.writing.Store(0)
+	c.mu.Lock()
+	c.flushing = false
+	if cap(buf) <= keptBuffer {
+		c.spare = buf[:0]
+	}
+	if err != nil {
+		c.killLocked("write failed")
+	}
+	if c.waiting {
+		c.room.Signal()
+	}
+}
+
+// finish tells the client that nothing more will come. The caller holds c.mu.
+func (c *conn) finish() {
+	if !c.finished.CompareAndSwap(0, c.s.era.Load()) {
+		return
+	}
+	if half, ok := c.nc.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
+		c.killLocked("answered for the last time")
+	}
+}
+
+// resume answers reads that waited for the output to drain.
+func (c *conn) resume() {
+	c.s.tree.mu.RLock()
+	defer c.s.tree.mu.RUnlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stalled = false
+	c.runReady(softOutput)
+}
+
+// runReady answers the requests at the head of the queue that wait for nothing, as long as
+// there are less than limit bytes of output. The caller holds the tree's lock and c.mu.
+func (c *conn) runReady(limit int) {
+	var l latencies
+	for c.queue.len() > 0 && !c.finishing && !c.closed {
+		r := c.queue.at(0)
+		if r.wait != ready {
+			break
+		}
+		if len(c.out) >= limit {
+			c.stalled = true
+			break
+		}
+		c.answer(r)
+		l.add(1, c.s.now()-r.since)
+		c.dequeue()
+	}
+	c.s.stats.sent.Add(l.count)
+	c.s.stats.book(&l)
+}
+
+// event appends the frame of a watch event. A connection that lets events pile up is
+// closed. The caller holds c.mu.
+func (c *conn) event(frame []byte) {
+	if c.closed || c.finishing {
+		return
+	}
+	if len(c.out)+len(frame) > c.s.cfg.MaxOutput {
+		c.s.log.Warn().Str("client", c.remote).Stringer("session", c.session).Int("bytes", len(c.out)).
+			Msg("closing a connection that does not read its watch events")
+		c.killLocked("output limit")
+		return
+	}
+	c.out = append(c.out, frame...)
+	c.sent++
+}
+
+// bare appends a reply without a body. The caller holds c.mu.
+func (c *conn) bare(h proto.ReplyHeader) {
+	c.out = proto.AppendBareReply(c.out, h)
+}
+
+// lastAnswer makes the connection close behind its output. The caller holds c.mu.
+func (c *conn) lastAnswer() { c.finishing = true }
+
+var _ interface{ CloseWrite() error } = (*net.TCPConn)(nil)

@@ -1,0 +1,80 @@
+package server
+
+import (
+	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+)
+
+// wait says what a request in a connection's queue waits for.
+type wait uint8
+
+const (
+	// ready requests are answered as soon as they are the first: reads, and answers
+	// that are fixed already.
+	ready wait = iota
+	// forCommit requests wait for their transaction.
+	forCommit
+	// forSync requests wait for the leader's answer.
+	forSync
+)
+
+// request is one request of a client from the moment it is decoded until it is
+// answered. What it holds does not alias the connection's input.
+type request struct {
+	xid   proto.Xid
+	op    proto.Op
+	wait  wait
+	watch bool
+	// fixed requests are answered with code and zxid, whatever the tree says.
+	fixed bool
+	// last closes the connection behind the answer.
+	last   bool
+	code   proto.Code
+	zxid   zxid.ID
+	path   string
+	body   proto.Request // of the operations that need more than path and watch
+	who    *identity
+	ticket uint64 // of a sync
+	since  int64  // ns, see Server.now
+}
+
+// queue is a FIFO of requests in a ring that grows by doubling and is dropped when it has
+// been large and becomes empty.
+type queue struct {
+	ring []request // the length is a power of two
+	head int
+	n    int
+}
+
+// keptRing is the largest ring that an idle connection keeps.
+const keptRing = 32
+
+func (q *queue) len() int { return q.n }
+
+// at returns the i-th request, 0 being the head.
+func (q *queue) at(i int) *request { return &q.ring[(q.head+i)&(len(q.ring)-1)] }
+
+func (q *queue) push(r *request) {
+	if q.n == len(q.ring) {
+		q.grow()
+	}
+	q.n++
+	*q.at(q.n - 1) = *r
+}
+
+func (q *queue) grow() {
+	ring := make([]request, max(2*len(q.ring), 4))
+	for i := range q.n {
+		ring[i] = *q.at(i)
+	}
+	q.ring, q.head = ring, 0
+}
+
+// pop removes the head, which must exist.
+func (q *queue) pop() {
+	*q.at(0) = request{}
+	q.head = (q.head + 1) & (len(q.ring) - 1)
+	if q.n--; q.n == 0 && len(q.ring) > keptRing {
+		*q = queue{}
+	}
+}

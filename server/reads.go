@@ -1,0 +1,222 @@
+package server
+
+import (
+	"strings"
+
+	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/proto/jute"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+	"github.com/zabkeeper/zabkeeper/znode"
+)
+
+// answer appends the reply to a request that waits for nothing (any more), computed from
+// the tree as it is. The caller holds the tree's lock and c.mu.
+func (c *conn) answer(r *request) {
+	c.sent++
+	h := proto.ReplyHeader{Xid: r.xid, Zxid: c.s.tree.applied, Err: r.code}
+	if r.fixed {
+		h.Zxid = r.zxid
+	}
+	if r.last {
+		c.lastAnswer()
+	}
+	if r.fixed || r.code != proto.CodeOK {
+		c.bare(h)
+		return
+	}
+	switch r.op {
+	case proto.OpGetData:
+		c.answerGetData(r, h)
+	case proto.OpExists:
+		c.answerExists(r, h)
+	case proto.OpGetChildren, proto.OpGetChildren2:
+		c.answerGetChildren(r, h)
+	case proto.OpGetACL:
+		acl, stat, code := znode.GetACL(c.s.tree.store, r.path, r.who.judged)
+		if h.Err = code; code != proto.CodeOK {
+			c.bare(h)
+			return
+		}
+		c.reply(h, proto.GetACLResponse{ACL: acl, Stat: stat})
+	case proto.OpSync:
+		c.reply(h, proto.SyncResponse{Path: r.body.(*proto.SyncRequest).Path})
+	case proto.OpSetWatches:
+		c.setWatches(r.body.(*proto.SetWatches))
+		c.bare(h)
+	case proto.OpSetWatches2:
+		c.answerSetWatches2(r.body.(*proto.SetWatches2), h)
+	case proto.OpMultiRead:
+		c.reply(h, c.multiRead(r))
+	case proto.OpGetEphemerals:
+		c.reply(h, c.ephemerals(r.body.(*proto.GetEphemeralsRequest).PrefixPath))
+	case proto.OpWhoAmI:
+		c.reply(h, whoAmI(r.who))
+	default: // ping
+		c.bare(h)
+	}
+}
+
+// reply appends a reply with a body.
+func (c *conn) reply(h proto.ReplyHeader, body proto.Appender) {
+	c.out = proto.AppendReply(c.out, h, body)
+}
+
+// addWatch sets a one-shot watch for this connection.
+func (c *conn) addWatch(path string, table znode.Table) {
+	c.s.watches.Add(c.watcher, path, table)
+}
+
+func (c *conn) answerGetData(r *request, h proto.ReplyHeader) {
+	data, stat, code := znode.GetData(c.s.tree.store, r.path, r.who.judged)
+	if h.Err = code; code != proto.CodeOK {
+		c.bare(h)
+		return
+	}
+	if r.watch {
+		c.addWatch(r.path, znode.DataTable)
+	}
+	out, mark := proto.BeginReply(c.out, h)
+	out = jute.AppendBuffer(out, data)
+	c.out = proto.EndFrame(stat.Append(out), mark)
+}
+
+// answerExists leaves its watch at a missing node too.
+func (c *conn) answerExists(r *request, h proto.ReplyHeader) {
+	stat, code := znode.Exists(c.s.tree.store, r.path, r.who.judged)
+	if r.watch && (code == proto.CodeOK || code == proto.CodeNoNode) {
+		c.addWatch(r.path, znode.DataTable)
+	}
+	if h.Err = code; code != proto.CodeOK {
+		c.bare(h)
+		return
+	}
+	out, mark := proto.BeginReply(c.out, h)
+	c.out = proto.EndFrame(stat.Append(out), mark)
+}
+
+func (c *conn) answerGetChildren(r *request, h proto.ReplyHeader) {
+	names, stat, code := znode.GetChildren(c.s.tree.store, r.path, r.who.judged)
+	if h.Err = code; code != proto.CodeOK {
+		c.bare(h)
+		return
+	}
+	if r.watch {
+		c.addWatch(r.path, znode.ChildTable)
+	}
+	out, mark := proto.BeginReply(c.out, h)
+	out = proto.GetChildrenResponse{Children: names}.Append(out)
+	if r.op == proto.OpGetChildren2 {
+		out = stat.Append(out)
+	}
+	c.out = proto.EndFrame(out, mark)
+}
+
+// answerSetWatches2 knows setWatches2 as far as the watches of setWatches go.
+func (c *conn) answerSetWatches2(w *proto.SetWatches2, h proto.ReplyHeader) {
+	if len(w.Persistent)+len(w.PersistentRecursive) > 0 {
+		h.Err = proto.CodeUnimplemented
+	} else {
+		c.setWatches(&w.SetWatches)
+	}
+	c.bare(h)
+}
+
+// setWatches sets the watches of a client that reconnected, or tells it at once what it
+// has missed: an event or a watch for each path, never both (spec semantics 8.4).
+func (c *conn) setWatches(w *proto.SetWatches) {
+	for _, path := range w.Data {
+		switch n := c.node(path); {
+		case n == nil:
+			c.missed(proto.EventNodeDeleted, path)
+		case n.Mzxid > w.RelativeZxid:
+			c.missed(proto.EventNodeDataChanged, path)
+		default:
+			c.addWatch(path, znode.DataTable)
+		}
+	}
+	for _, path := range w.Exist {
+		if c.node(path) != nil {
+			c.missed(proto.EventNodeCreated, path)
+		} else {
+			c.addWatch(path, znode.DataTable)
+		}
+	}
+	for _, path := range w.Child {
+		switch n := c.node(path); {
+		case n == nil:
+			c.missed(proto.EventNodeDeleted, path)
+		case n.Pzxid > w.RelativeZxid:
+			c.missed(proto.EventNodeChildrenChanged, path)
+		default:
+			c.addWatch(path, znode.ChildTable)
+		}
+	}
+}
+
+// node returns the node at path, the empty path being the root, without any check.
+func (c *conn) node(path string) *znode.Node {
+	if path == "" {
+		path = znode.RootPath
+	}
+	return c.s.tree.store.Node(path)
+}
+
+// missed appends an event that no transaction of this moment caused.
+func (c *conn) missed(t proto.EventType, path string) {
+	c.out = appendEvent(c.out, -1, t, path)
+	c.sent++
+}
+
+func appendEvent(dst []byte, z zxid.ID, t proto.EventType, path string) []byte {
+	return proto.AppendNotification(dst, z, proto.WatcherEvent{Type: t, State: proto.StateSyncConnected, Path: path})
+}
+
+// multiRead answers each operation on its own; it sets no watches.
+func (c *conn) multiRead(r *request) proto.MultiResponse {
+	ops := r.body.(*proto.MultiRequest).Ops
+	results := make([]proto.MultiResult, len(ops))
+	for i := range ops {
+		res := &results[i]
+		res.Type = ops[i].Op
+		path := ops[i].Request.(*proto.ReadRequest).Path
+		var code proto.Code
+		if ops[i].Op == proto.OpGetData {
+			res.Data, res.Stat, code = znode.GetData(c.s.tree.store, path, r.who.judged)
+		} else {
+			res.Children, res.Stat, code = znode.GetChildren(c.s.tree.store, path, r.who.judged)
+		}
+		if code != proto.CodeOK {
+			*res = proto.MultiResult{Type: proto.OpError, Err: code}
+		}
+	}
+	return proto.MultiResponse{Results: results}
+}
+
+// ephemerals lists the session's ephemeral nodes whose paths begin with prefix.
+func (c *conn) ephemerals(prefix string) proto.GetEphemeralsResponse {
+	var paths []string
+	all := strings.TrimSpace(prefix) == "" || prefix == znode.RootPath
+	c.s.tree.store.Ephemerals(c.session, func(path string) bool {
+		if all || strings.HasPrefix(path, prefix) {
+			paths = append(paths, path)
+		}
+		return true
+	})
+	return proto.GetEphemeralsResponse{Ephemerals: paths}
+}
+
+// whoAmI lists identities; of a digest, the user alone.
+func whoAmI(who *identity) proto.WhoAmIResponse {
+	infos := make([]proto.ClientInfo, len(who.ids))
+	for i, id := range who.ids {
+		infos[i].AuthScheme = id.Scheme
+		switch id.Scheme {
+		case znode.SchemeDigest:
+			infos[i].User, _, _ = strings.Cut(id.ID, ":")
+		case znode.SchemeSuper:
+		default:
+			infos[i].User = id.ID
+		}
+	}
+	return proto.WhoAmIResponse{ClientInfo: infos}
+}

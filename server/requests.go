@@ -1,0 +1,242 @@
+package server
+
+import (
+	"slices"
+
+	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/proto/jute"
+	"github.com/zabkeeper/zabkeeper/znode"
+)
+
+// headerLen is the length of a request header.
+const headerLen = 8
+
+// handle takes one request frame of an open connection. It returns false if no further
+// frame may be handled.
+func (c *conn) handle(frame []byte) bool {
+	if len(frame) < headerLen {
+		c.kill("request without a header")
+		return false
+	}
+	cur := jute.NewCursor(frame)
+	var h proto.RequestHeader
+	h.Decode(&cur)
+	r := request{xid: h.Xid, op: h.Op, since: c.burst, who: c.who.Load()}
+	switch h.Op {
+	case proto.OpExists, proto.OpGetData, proto.OpGetChildren, proto.OpGetChildren2:
+		var body proto.ReadRequest
+		body.Decode(&cur)
+		r.path, r.watch = body.Path, body.Watch
+		return c.read(&r, cur.Err())
+	case proto.OpPing:
+		r.xid = proto.XidPing
+		return c.read(&r, nil)
+	case proto.OpGetACL:
+		var body proto.PathRequest
+		body.Decode(&cur)
+		r.path = body.Path
+		return c.read(&r, cur.Err())
+	case proto.OpSetWatches, proto.OpSetWatches2, proto.OpMultiRead, proto.OpGetEphemerals, proto.OpWhoAmI:
+		body, err := proto.DecodeRequest(h.Op, cur.Rest())
+		r.body = body
+		return c.read(&r, err)
+	case proto.OpCreate, proto.OpCreate2, proto.OpDelete, proto.OpSetData, proto.OpSetACL, proto.OpMulti, proto.OpCloseSession:
+		return c.write(&r, cur.Rest())
+	case proto.OpSync:
+		var body proto.SyncRequest
+		body.Decode(&cur)
+		r.body = &body
+		return c.sync(&r, cur.Err())
+	case proto.OpAuth:
+		var body proto.AuthPacket
+		body.Decode(&cur)
+		return c.auth(&r, &body, cur.Err())
+	}
+	return c.unknown(&r)
+}
+
+// unknown answers an operation that is not offered. What no client may send closes the
+// connection behind the answer, with zxid -1; what other servers of this protocol know
+// is merely not implemented (spec client-protocol 6.1).
+func (c *conn) unknown(r *request) bool {
+	if r.op.Known() {
+		return c.refuse(r, proto.CodeUnimplemented)
+	}
+	r.fixed, r.last, r.code, r.zxid = true, true, proto.CodeUnimplemented, -1
+	return c.put(r)
+}
+
+// refuse answers a request in its turn, with the zxid of that moment.
+func (c *conn) refuse(r *request, code proto.Code) bool {
+	r.wait, r.code, r.body = ready, code, nil
+	return c.put(r)
+}
+
+// read answers a request that the server can answer alone: now, if nothing before it
+// is unanswered, and else in its turn.
+func (c *conn) read(r *request, malformed error) bool {
+	if malformed != nil {
+		return c.refuse(r, proto.CodeMarshallingError)
+	}
+	c.warm(r)
+	return c.put(r)
+}
+
+// warm loads what the request is about into the cache, before any lock is held.
+func (c *conn) warm(r *request) {
+	store := c.s.tree.store
+	if r.path != "" {
+		store.Warm(r.path)
+	}
+	switch body := r.body.(type) {
+	case *proto.SetWatches:
+		warmAll(store, body)
+	case *proto.SetWatches2:
+		warmAll(store, &body.SetWatches)
+	case *proto.MultiRequest:
+		for i := range body.Ops {
+			if read, ok := body.Ops[i].Request.(*proto.ReadRequest); ok && read.Path != "" {
+				store.Warm(read.Path)
+			}
+		}
+	}
+}
+
+func warmAll(store Store, w *proto.SetWatches) {
+	for _, list := range [...][]string{w.Data, w.Exist, w.Child} {
+		for _, path := range list {
+			if path != "" {
+				store.Warm(path)
+			}
+		}
+	}
+}
+
+// put answers a ready request at once or queues it behind the unanswered ones. It returns
+// false behind a last answer.
+func (c *conn) put(r *request) bool {
+	if c.queued.Load() > 0 {
+		// Only this goroutine adds to the queue, so an empty one stays empty below.
+		c.mu.Lock()
+		if c.queue.len() > 0 {
+			c.enqueue(r)
+			c.mu.Unlock()
+			return !r.last
+		}
+		c.mu.Unlock()
+	}
+	c.s.tree.mu.RLock()
+	c.mu.Lock()
+	if !c.closed {
+		c.answer(r)
+	}
+	c.full = len(c.out) > softOutput
+	c.mu.Unlock()
+	c.s.tree.mu.RUnlock()
+	c.answered++
+	return !r.last
+}
+
+// write forwards a request that becomes a transaction. One that cannot be decoded must not
+// reach the leader (spec client-protocol 6.4, hazard H-67).
+func (c *conn) write(r *request, body []byte) bool {
+	if !wellFormed(r.op, body) {
+		return c.refuse(r, proto.CodeMarshallingError)
+	}
+	r.wait = forCommit
+	e := envelope{conn: c.id, session: c.session, cxid: r.xid, op: r.op, ids: r.who.encoded, body: body}
+	c.forward(r, Forward{Kind: KindRequest, Payload: e.append(make([]byte, 0, envelopeLen+len(e.ids)+len(body)))})
+	return r.op != proto.OpCloseSession // nothing behind it is answered
+}
+
+// envelopeLen is the length of an envelope without identities and body.
+const envelopeLen = 33
+
+// forward queues a request and collects what it submits.
+func (c *conn) forward(r *request, f Forward) {
+	c.mu.Lock()
+	c.enqueue(r)
+	c.mu.Unlock()
+	c.forwards = append(c.forwards, f)
+}
+
+// wellFormed reports whether the body of a write can be decoded.
+func wellFormed(op proto.Op, body []byte) bool {
+	cur := jute.NewCursor(body)
+	switch op {
+	case proto.OpCreate, proto.OpCreate2:
+		var r proto.CreateRequest
+		r.Decode(&cur)
+	case proto.OpSetData:
+		var r proto.SetDataRequest
+		r.Decode(&cur)
+	case proto.OpDelete:
+		var r proto.DeleteRequest
+		r.Decode(&cur)
+	default:
+		_, err := proto.DecodeRequest(op, body)
+		return err == nil
+	}
+	return cur.Err() == nil
+}
+
+// sync asks the leader for a sign that everything proposed so far is committed.
+func (c *conn) sync(r *request, malformed error) bool {
+	if malformed != nil {
+		return c.refuse(r, proto.CodeMarshallingError)
+	}
+	c.tickets++
+	t := ticket{conn: c.id, number: c.tickets}
+	r.wait, r.ticket = forSync, t.number
+	c.forward(r, Forward{Kind: KindSync, Payload: t.append(nil)})
+	return true
+}
+
+// maxIDs bounds the identities of one connection.
+const maxIDs = 64
+
+// auth adds an identity to the connection. It counts for every request behind this one,
+// whenever that is answered; the reply comes in its turn (spec client-protocol 7.1).
+func (c *conn) auth(r *request, p *proto.AuthPacket, malformed error) bool {
+	if malformed != nil {
+		return c.refuse(r, proto.CodeMarshallingError)
+	}
+	r.fixed = true
+	ids, ok := c.authenticate(p)
+	if !ok {
+		c.s.log.Info().Str("client", c.remote).Str("scheme", p.Scheme).Msg("authentication failed")
+		r.code, r.last = proto.CodeAuthFailed, true
+		return c.put(r)
+	}
+	old := c.who.Load().ids
+	all := append(make([]proto.ID, 0, len(old)+len(ids)), old...)
+	for _, id := range ids {
+		if !slices.Contains(all, id) {
+			all = append(all, id)
+		}
+	}
+	if len(all) > maxIDs {
+		r.code, r.last = proto.CodeAuthFailed, true
+	} else if len(all) > len(old) {
+		c.who.Store(newIdentity(all, znode.SuperID(), c.s.cfg.SkipACL))
+	}
+	return c.put(r)
+}
+
+// authenticate returns the identities that an auth packet proves.
+func (c *conn) authenticate(p *proto.AuthPacket) ([]proto.ID, bool) {
+	switch p.Scheme {
+	case znode.SchemeIP:
+		return []proto.ID{{Scheme: znode.SchemeIP, ID: c.ip}}, true
+	case znode.SchemeDigest:
+		if c.s.cfg.NoDigest || p.Auth == nil {
+			return nil, false
+		}
+		id := znode.DigestID(p.Auth)
+		if c.s.cfg.SuperDigest != "" && id.ID == c.s.cfg.SuperDigest {
+			return []proto.ID{znode.SuperID(), id}, true
+		}
+		return []proto.ID{id}, true
+	}
+	return nil, false
+}

@@ -1,0 +1,277 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/server/watch"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+)
+
+// Server is the face to clients. Its methods are safe for concurrent use; which of them
+// belong in which order is told in the package comment.
+type Server struct {
+	cfg     Config
+	log     zerolog.Logger
+	started time.Time // monotonic zero of request times
+	tree    tree
+	watches *watch.Registry[*conn]
+	applier applier
+	stats   stats
+	// era counts housekeeping rounds, from 1. Connections store it when they see traffic.
+	era atomic.Int64
+	// primary is the leader-side pipeline, nil while this server does not lead.
+	primary atomic.Pointer[primary]
+
+	// wg counts every goroutine but Run's own and the primary's.
+	wg sync.WaitGroup
+
+	// mu guards what follows. It is taken before a connection's lock, and never held
+	// while anything blocks.
+	mu       sync.Mutex
+	conns    map[uint64]*conn
+	perIP    map[string]int
+	sessions map[proto.SessionID]*conn // open connections, and those that create a session
+	lastConn uint64
+	serving  bool
+	role     string
+	// opened is closed while the server serves.
+	opened chan struct{}
+	// reign counts calls of StopServing, so that an overtaken Serve has no effect.
+	reign  uint64
+	lastID proto.SessionID
+	ended  bool
+}
+
+// ErrStopped is what Replace returns when the server has ended.
+var ErrStopped = errors.New("server: stopped")
+
+// New returns a server that does not serve yet. Run makes it live.
+func New(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: cfg, log: cfg.Logger, started: time.Now(),
+		watches:  watch.New[*conn](),
+		conns:    make(map[uint64]*conn),
+		perIP:    make(map[string]int),
+		sessions: make(map[proto.SessionID]*conn),
+		opened:   make(chan struct{}),
+	}
+	s.era.Store(1)
+	s.tree.store = cfg.Store
+	s.tree.applied = cfg.Store.Applied().ID
+	s.applier.init(s)
+	return s, nil
+}
+
+// Run accepts clients on l, which it closes, applies what is committed, and returns when
+// ctx is done and every goroutine of the server has ended. Clients are accepted at
+// once; before Serve they wait a moment or are turned away. A nil l serves nobody. The
+// error is that of a listener that broke.
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	s.wg.Go(s.applier.run)
+	stop := make(chan struct{})
+	s.wg.Go(func() { s.keepHouse(stop) })
+	failed := make(chan error, 1)
+	if l != nil {
+		s.wg.Go(func() { failed <- s.accept(ctx, l) })
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.StopServing("shutdown")
+	close(stop)
+	s.mu.Lock()
+	s.ended = true
+	for _, c := range s.conns {
+		c.kill("shutdown")
+	}
+	s.mu.Unlock()
+	if l != nil {
+		l.Close()
+	}
+	s.applier.close()
+	s.wg.Wait()
+	return err
+}
+
+// now returns nanoseconds since New, for request latencies.
+func (s *Server) now() int64 { return int64(time.Since(s.started)) }
+
+// Applied returns the point that the tree shows.
+func (s *Server) Applied() zxid.Point { return s.cfg.Store.Applied() }
+
+// Commit hands over committed transactions, in order. It does not block; what
+// bounds the queue is the leader's window.
+func (s *Server) Commit(batch []Committed) {
+	s.applier.push(func(q []work) []work {
+		for i := range batch {
+			q = append(q, work{do: doCommit, at: batch[i].At, data: batch[i].Txn})
+		}
+		return q
+	})
+}
+
+// Answered hands over an answer of the leader to something that this server submitted, in
+// order with Commit.
+func (s *Server) Answered(kind Kind, payload []byte) {
+	s.applier.push(func(q []work) []work {
+		return append(q, work{do: doAnswer, answer: kind, data: payload})
+	})
+}
+
+// Replace calls replace, which swaps the tree for another one, behind everything handed to
+// Commit before and with no reader inside. It blocks until that is done and returns its
+// error, or ErrStopped. It must not be called while the server serves.
+func (s *Server) Replace(replace func() error) error {
+	done := make(chan error, 1)
+	ok := s.applier.push(func(q []work) []work {
+		return append(q, work{do: doCall, call: func() {
+			s.tree.mu.Lock()
+			defer s.tree.mu.Unlock()
+			err := replace()
+			s.tree.rise(s.cfg.Store.Applied().ID)
+			done <- err
+		}})
+	})
+	if !ok {
+		return ErrStopped
+	}
+	return <-done
+}
+
+// Lead starts the leader's pipeline for an epoch whose first transaction will be first,
+// once everything handed to Commit before is applied. Until then requests that
+// Forwarded brings wait.
+func (s *Server) Lead(epoch zxid.Epoch, first zxid.ID, p Proposer) {
+	pr := newPrimary(s, epoch, first, p)
+	if !s.primary.CompareAndSwap(nil, pr) {
+		panic("server: Lead without StopServing after the last one")
+	}
+	s.applier.push(func(q []work) []work {
+		return append(q, work{do: doCall, call: pr.start})
+	})
+}
+
+// Forwarded brings what a server, this one included, submitted for the leader. It
+// does nothing on a server that does not lead.
+func (s *Server) Forwarded(from Origin, fs []Forward) {
+	if pr := s.primary.Load(); pr != nil {
+		pr.forwarded(from, fs)
+	}
+}
+
+// Serve opens the server for clients once everything handed to Commit before is
+// applied. role is for logs.
+func (s *Server) Serve(role string) {
+	s.mu.Lock()
+	reign := s.reign
+	s.mu.Unlock()
+	s.applier.push(func(q []work) []work {
+		return append(q, work{do: doCall, call: func() { s.open(role, reign) }})
+	})
+}
+
+func (s *Server) open(role string, reign uint64) {
+	highest := s.highestSession()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reign != reign || s.serving || s.ended {
+		return
+	}
+	if highest != 0 && (s.lastID == 0 || highest > s.lastID) {
+		s.lastID = highest
+	}
+	s.serving, s.role = true, role
+	close(s.opened)
+	s.log.Info().Str("role", role).Stringer("zxid", s.Applied().ID).Msg("serving clients")
+}
+
+// StopServing closes all connections of clients, keeps new ones waiting, and stops the leader's
+// pipeline; when it returns the Proposer is not called any more. Nothing that is
+// applied from now on is answered to a client of before (hazard H-11).
+func (s *Server) StopServing(reason string) {
+	s.mu.Lock()
+	s.reign++
+	if s.serving {
+		s.serving = false
+		s.opened = make(chan struct{})
+		s.log.Info().Str("role", s.role).Str("reason", reason).Int("connections", len(s.conns)).
+			Msg("not serving clients any more")
+	}
+	for _, c := range s.conns {
+		if c.joining { // the others have asked for nothing yet and may wait
+			c.kill(reason)
+		}
+	}
+	clear(s.sessions)
+	s.mu.Unlock()
+	if pr := s.primary.Swap(nil); pr != nil {
+		pr.stop()
+	}
+}
+
+// Serving reports whether clients are served.
+func (s *Server) Serving() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.serving
+}
+
+// sessionConn returns the local connection of a session, nil if there is none.
+func (s *Server) sessionConn(id proto.SessionID) *conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[id]
+}
+
+// connOf returns a connection by its number.
+func (s *Server) connOf(id uint64) *conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conns[id]
+}
+
+// highestSession returns the highest id among the live sessions that this server has handed
+// out, 0 if there is none.
+func (s *Server) highestSession() proto.SessionID {
+	var highest proto.SessionID
+	s.cfg.Store.Sessions(func(id proto.SessionID, _ int32) bool {
+		// Within one top byte, ids grow. The last one of a byte is left out, for its
+		// successor would belong to another server.
+		if byte(uint64(id)>>56) == s.cfg.SessionByte && uint64(id)<<8>>8 != 1<<56-1 &&
+			(highest == 0 || id > highest) {
+			highest = id
+		}
+		return true
+	})
+	return highest
+}
+
+// newSession returns an id that no session has (hazard H-69).
+func (s *Server) newSession() proto.SessionID {
+	for {
+		s.mu.Lock()
+		id := proto.InitialSessionID(s.cfg.Now().UnixMilli(), s.cfg.SessionByte)
+		if s.lastID != 0 && id <= s.lastID {
+			id = s.lastID.Next()
+		}
+		s.lastID = id
+		s.mu.Unlock()
+		if _, taken := s.cfg.Store.Session(id); !taken {
+			return id
+		}
+	}
+}

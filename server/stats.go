@@ -1,0 +1,80 @@
+package server
+
+import "sync/atomic"
+
+// stats are the counters that operators ask for. They are written once per burst or batch,
+// not once per request.
+type stats struct {
+	received, sent atomic.Int64 // packets, events included
+	outstanding    atomic.Int64 // requests in the connections' queues
+	rejected       atomic.Int64 // connections refused for a limit
+
+	latencyCount, latencySum atomic.Int64 // ms
+	// latencyMin holds the minimum plus one, so that zero is "none yet".
+	latencyMin, latencyMax atomic.Int64
+}
+
+// latencies collects answers before they are added to stats.
+type latencies struct{ count, sum, low, high int64 }
+
+// add notes n answers that took ns nanoseconds.
+func (l *latencies) add(n, ns int64) {
+	if n == 0 {
+		return
+	}
+	ms := max(ns, 0) / 1e6
+	if l.count == 0 || ms < l.low {
+		l.low = ms
+	}
+	l.high = max(l.high, ms)
+	l.count += n
+	l.sum += n * ms
+}
+
+// book adds what was collected, and forgets it.
+func (s *stats) book(l *latencies) {
+	if l.count == 0 {
+		return
+	}
+	s.latencyCount.Add(l.count)
+	s.latencySum.Add(l.sum)
+	for old := s.latencyMin.Load(); old == 0 || l.low+1 < old; old = s.latencyMin.Load() {
+		if s.latencyMin.CompareAndSwap(old, l.low+1) {
+			break
+		}
+	}
+	for old := s.latencyMax.Load(); l.high > old; old = s.latencyMax.Load() {
+		if s.latencyMax.CompareAndSwap(old, l.high) {
+			break
+		}
+	}
+	*l = latencies{}
+}
+
+// Stats is a reading of the counters. Latencies are in ms.
+type Stats struct {
+	Received, Sent, Outstanding, Rejected int64
+	LatencyMin, LatencyMax                int64
+	LatencyAvg                            float64
+	Connections, Watches                  int
+}
+
+// Stats returns the counters; it is cheap and safe to call from anywhere.
+func (s *Server) Stats() Stats {
+	st := Stats{
+		Received:    s.stats.received.Load(),
+		Sent:        s.stats.sent.Load(),
+		Outstanding: s.stats.outstanding.Load(),
+		Rejected:    s.stats.rejected.Load(),
+		LatencyMin:  max(s.stats.latencyMin.Load()-1, 0),
+		LatencyMax:  s.stats.latencyMax.Load(),
+		Watches:     s.watches.Counts().Watches,
+	}
+	if n := s.stats.latencyCount.Load(); n > 0 {
+		st.LatencyAvg = float64(s.stats.latencySum.Load()) / float64(n)
+	}
+	s.mu.Lock()
+	st.Connections = len(s.conns)
+	s.mu.Unlock()
+	return st
+}

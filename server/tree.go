@@ -1,0 +1,51 @@
+package server
+
+import (
+	"sync"
+
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+)
+
+// tree is the applied state and the lock that makes an answer belong to exactly one zxid.
+// Readers hold the lock for reading while they compute an answer, register its watch and append
+// the reply to their output. The applier holds it for writing while it installs a batch
+// and appends what follows from it, events before anything that shows the change (spec
+// semantics 8.6). The lock is taken before a connection's, never after it.
+type tree struct {
+	store Store
+
+	mu      sync.RWMutex
+	applied zxid.ID // guarded by mu; the store's, without asking it for every reply
+	// moved, if not nil, is closed when applied rises. Guarded by mu.
+	moved chan struct{}
+}
+
+// rise notes a new applied zxid. The caller holds the lock for writing.
+func (t *tree) rise(z zxid.ID) {
+	t.applied = z
+	if t.moved != nil {
+		close(t.moved)
+		t.moved = nil
+	}
+}
+
+// at returns the applied zxid.
+func (t *tree) at() zxid.ID {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.applied
+}
+
+// behind returns nil if z is applied, and otherwise a channel that is closed when more
+// is.
+func (t *tree) behind(z zxid.ID) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if z <= t.applied {
+		return nil
+	}
+	if t.moved == nil {
+		t.moved = make(chan struct{})
+	}
+	return t.moved
+}
