@@ -3,6 +3,7 @@ package znode_test
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 
@@ -217,6 +218,25 @@ func TestContainerAndTTLTransactions(t *testing.T) {
 	tree.check(t)
 }
 
+// TestCreationCounterNeverFalls: it sticks where a transaction would lower it, as one of
+// Apache's does at the end of its range; children and pzxid move all the same.
+func TestCreationCounterNeverFalls(t *testing.T) {
+	c := newCluster(t)
+	c.mustCreate("/p", "/p/a", "/p/b")
+	for i, created := range []int32{math.MinInt32, 0, 1, -1, 7} {
+		c.last++
+		c.changes.Apply(&proto.Txn{
+			TxnHeader: proto.TxnHeader{Type: proto.OpCreate, Zxid: c.last},
+			Body:      &proto.CreateTxn{Path: fmt.Sprintf("/p/n%d", i), ParentCVersion: created},
+		})
+		c.tree.install(t, c.changes)
+		p, want := c.tree.nodes["/p"], []int32{2, 2, 2, 3, 7}[i]
+		if p.Created != want || p.NumChildren != int32(i+3) || p.Pzxid != c.last {
+			t.Errorf("after %d: counter %d, want %d; %d children, pzxid %v", created, p.Created, want, p.NumChildren, p.Pzxid)
+		}
+	}
+}
+
 // TestChangesIsAView: in the middle of a batch an overlay shows what the store shows
 // after it.
 func TestChangesIsAView(t *testing.T) {
@@ -233,6 +253,8 @@ func TestChangesIsAView(t *testing.T) {
 		propose(proto.OpCreate, proto.CreateRequest{Path: path, ACL: open, Mode: mode})
 	}
 	propose(proto.OpDelete, proto.DeleteRequest{Path: "/p/f", Version: -1})
+	propose(proto.OpDelete, proto.DeleteRequest{Path: "/p/0", Version: -1})
+	propose(proto.OpCreate, proto.CreateRequest{Path: "/p/0", ACL: open, Mode: proto.ModeEphemeral}) // once more
 	for _, b := range c.queue {
 		txn, err := proto.DecodeTxn(b)
 		if err != nil {

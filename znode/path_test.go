@@ -17,11 +17,11 @@ func TestValidatePath(t *testing.T) {
 		valid bool
 	}{
 		{"/", true}, {"/a", true}, {"/a/b", true}, {"/zookeeper/config", true},
-		{"", false},                                         // 1
-		{"a", false}, {"a/b", false}, {" /a", false},        // 2
-		{"/a/", false}, {"//", false},                       // 3
-		{"//a", false}, {"/a//b", false},                    // 4
-		{"/.", false}, {"/..", false}, {"/a/.", false},      // 5
+		{"", false},                                  // 1
+		{"a", false}, {"a/b", false}, {" /a", false}, // 2
+		{"/a/", false}, {"//", false}, // 3
+		{"//a", false}, {"/a//b", false}, // 4
+		{"/.", false}, {"/..", false}, {"/a/.", false}, // 5
 		{"/./a", false}, {"/a/../b", false}, {"/..", false}, // 5
 		{"/...", true}, {"/.b", true}, {"/b.", true}, {"/a../b", true}, {"/..a", true},
 		{"/a\x00b", false}, {"/\x00", false}, // 6
