@@ -15,6 +15,10 @@ import (
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
 
+// ErrNoPoint is what a Writer's Submit wraps when a step truncates to a point that the log
+// does not hold: nothing was queued, and only a snapshot can help (hazard H-02).
+var ErrNoPoint = errors.New("peer: no such point in the log")
+
 // Log is the durable history. Methods are called by the loop, except where noted.
 type Log interface {
 	// Durable returns what is on disk now.
@@ -39,9 +43,9 @@ type Log interface {
 
 // Writer writes to the log on behalf of one role instance.
 type Writer interface {
-	// Submit queues one atomic step. It does not block and does not fail for reasons of the
-	// disk: those end the process. ErrNoPoint of the log, for a step that
-	// truncates to a point that is not there, is returned at once and nothing is queued.
+	// Submit queues one atomic step. It waits for nothing but, when it truncates, what was
+	// queued before. Faults of the disk end the process; an error other than ErrNoPoint
+	// is a step that contradicts the log, which ends this server too.
 	Submit(p *zab.Persist) error
 	// Stage keeps entries, unsynced, beside a snapshot that is being received.
 	Stage(entries []zab.Entry) error
@@ -61,7 +65,7 @@ type Transport interface {
 	// Hangup closes a link; no further events of it are reported.
 	Hangup(link uint64)
 	// Send queues messages on a link, in order. A link whose queue exceeds its budget is
-	// closed.
+	// closed. The slice remains the caller's, what it holds is shared.
 	Send(link uint64, msgs []zab.Message)
 	// SendWait is Send for bulk history: it blocks while much is queued. It is safe for
 	// concurrent use.

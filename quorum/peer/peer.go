@@ -223,12 +223,10 @@ func (p *Peer) serve(ctx context.Context, outcome *fle.Outcome) error {
 	return err
 }
 
-// Submit sends the requests of this server's clients towards the leader, in order. The
-// payloads are the caller's no longer. Without a leader they are dropped: the clients'
-// connections have been closed, or are about to be.
-func (p *Peer) Submit(kind zab.Kind, payloads [][]byte) {
-	p.inbox.put(event{kind: evSubmit, request: kind, payloads: payloads})
-}
+// Submit sends what this server's clients want towards the leader, in order: messages of
+// which Kind and Data count. They are the peer's from then on. Without a leader they are dropped: the
+// clients' connections have been closed, or are about to be.
+func (p *Peer) Submit(msgs []zab.Message) { p.inbox.put(event{kind: evSubmit, msgs: msgs}) }
 
 // Propose proposes transactions as the leader that was given generation by Leading; those of
 // an older leadership are dropped. first is the zxid that the preparer gave the first of them.

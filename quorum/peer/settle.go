@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -63,7 +64,10 @@ func (t *tenure) persist(step *zab.Persist) error {
 		t.installPoint, t.installToken = *step.Install, step.Token
 	}
 	t.pending.add(step.Append)
-	if err := t.writer.Submit(step); err != nil {
+	switch err := t.writer.Submit(step); {
+	case errors.Is(err, ErrNoPoint):
+		t.reason, t.noPoint = err.Error(), true
+	case err != nil:
 		return fmt.Errorf("peer: submit step %d to the log: %w", step.Token, err)
 	}
 	return nil

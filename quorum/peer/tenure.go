@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -51,6 +52,7 @@ type tenure struct {
 	phase   zab.Phase
 	pending pending
 	reason  string // why it ended
+	noPoint bool   // a truncation point was not in the log: only a snapshot can help
 
 	// LEADING: the links of learners, both ways, and what is streamed to them.
 	links   map[quorum.SID]uint64
@@ -110,14 +112,16 @@ func (t *tenure) takeRole() {
 		InitTicks: 2 * p.cfg.InitLimit,
 		SyncTicks: 2 * p.cfg.SyncLimit,
 		NeedSnap:  p.needSnap,
-		Limits:    p.cfg.Limits,
+		// The tree is flushed at times of its own; what it holds must be in the log already.
+		DeliverDurable: true,
+		Limits:         p.cfg.Limits,
 	}
 	switch t.outcome.State {
 	case fle.Leading:
 		for i := range cfg.NewCluster {
 			cfg.NewCluster[i] = byte(p.cfg.Rand.Uint32())
 		}
-		t.leader = zab.NewLeader(cfg)
+		t.leader = zab.Lead(cfg)
 		t.machine = t.leader
 		t.adoptHellos()
 	case fle.Following:
@@ -158,7 +162,7 @@ func (t *tenure) run() error {
 		if err := t.settle(); err != nil {
 			return err
 		}
-		if t.machine.Phase() == zab.Stopped {
+		if t.machine.Phase() == zab.Stopped || t.reason != "" {
 			return nil
 		}
 		select {
@@ -166,12 +170,10 @@ func (t *tenure) run() error {
 			t.reason = "this server is stopping"
 			return nil
 		case <-tick.C:
-			t.machine.Tick()
-			p.publish(t, t.outcome.State, p.cfg.Log.Durable())
+			t.tick()
 		case <-patience.C:
 			if t.learner != nil && !t.linked {
 				t.reason = "no connection to the leader"
-				return nil
 			}
 		case <-p.inbox.wake:
 			for _, e := range p.inbox.take() {
@@ -179,11 +181,18 @@ func (t *tenure) run() error {
 					return err
 				}
 			}
-			if t.reason != "" {
-				return nil
-			}
 		}
 	}
+}
+
+// tick moves the machine's time.
+func (t *tenure) tick() {
+	d := t.p.cfg.Log.Durable()
+	if t.leader != nil {
+		t.leader.Trimmed(d.History.Base)
+	}
+	t.machine.Tick()
+	t.p.publish(t, t.outcome.State, d)
 }
 
 // event handles one event of the inbox.
@@ -310,15 +319,11 @@ func (t *tenure) persisted(e event) error {
 func (t *tenure) submit(e event) {
 	switch {
 	case t.learner != nil:
-		for _, data := range e.payloads {
-			t.learner.Submit(e.request, data)
+		for i := range e.msgs {
+			t.learner.Submit(e.msgs[i].Kind, e.msgs[i].Data)
 		}
 	case t.phase == zab.Broadcast:
-		msgs := make([]zab.Message, len(e.payloads))
-		for i, data := range e.payloads {
-			msgs[i] = zab.Message{Kind: e.request, From: t.p.cfg.Self, Data: data}
-		}
-		t.p.cfg.StateMachine.Forwarded(t.p.cfg.Self, msgs)
+		t.p.cfg.StateMachine.Forwarded(t.p.cfg.Self, e.msgs)
 	}
 }
 
@@ -326,7 +331,11 @@ func (t *tenure) propose(e event) error {
 	if t.leader == nil || e.generation != t.generation || t.leader.Phase() != zab.Broadcast {
 		return nil
 	}
-	if err := t.leader.Propose(e.first, e.payloads); err != nil {
+	switch err := t.leader.Propose(e.first, e.payloads); {
+	case err == nil, errors.Is(err, zab.ErrNotLeading):
+	case errors.Is(err, zab.ErrExhausted):
+		t.reason = err.Error() // a new epoch has zxids again
+	default:
 		return fmt.Errorf("peer: propose %v: %w", e.first, err)
 	}
 	return nil
@@ -350,7 +359,7 @@ func (t *tenure) close() error {
 	}
 	if t.learner != nil {
 		p.cfg.Transport.Hangup(t.link)
-		p.needSnap = t.learner.NeedSnap()
+		p.needSnap = t.learner.NeedSnap() || t.noPoint
 	}
 	t.writer.Close()
 	if t.installToken != 0 {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -10,8 +11,8 @@ import (
 )
 
 const (
-	// maintainEvery is how often the stores are looked after.
-	maintainEvery = 5 * time.Second
+	// defaultMaintainEvery is how often the stores are looked after.
+	defaultMaintainEvery = 5 * time.Second
 	// replayBytes is how much of the log is read at a time at the start.
 	replayBytes = 8 << 20
 )
@@ -41,7 +42,7 @@ func (n *Node) replay() {
 // maintain keeps the tail of the log, which a restart replays, short, and gives back what
 // nobody needs any more, until ctx ends.
 func (n *Node) maintain(ctx context.Context) error {
-	t := time.NewTicker(maintainEvery)
+	t := time.NewTicker(cmp.Or(n.cfg.MaintainEvery, defaultMaintainEvery))
 	defer t.Stop()
 	for {
 		select {

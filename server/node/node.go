@@ -22,6 +22,7 @@ import (
 	"github.com/zabkeeper/zabkeeper/quorum/transport"
 	"github.com/zabkeeper/zabkeeper/server"
 	"github.com/zabkeeper/zabkeeper/server/fourletter"
+	"github.com/zabkeeper/zabkeeper/zab"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
 
@@ -42,6 +43,8 @@ type Config struct {
 	FS vfs.FS
 	// Listeners, if set, are used in place of the configured addresses; the node closes them.
 	ClientListener, QuorumListener, ElectionListener net.Listener
+	// MaintainEvery is how often the stores are looked after. Default 5 s.
+	MaintainEvery time.Duration
 	// Dial, if not nil, opens connections to other servers.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 }
@@ -318,3 +321,6 @@ func (n *Node) Applied() zxid.Point { return n.server.Applied() }
 
 // Digest returns the digest of the tree; equal histories make equal digests.
 func (n *Node) Digest() uint64 { return n.stores.tree.Digest() }
+
+// Durable returns what the transaction log has on disk.
+func (n *Node) Durable() zab.Durable { return n.stores.log.Durable() }
