@@ -170,6 +170,26 @@ func TestFailedMultiRollsBackPendingChanges(t *testing.T) {
 	c.tree.check(t)
 }
 
+// TestFailedMultiGivesPendingEphemeralsBack: one whose delete was rolled back is still on its
+// session's list.
+func TestFailedMultiGivesPendingEphemeralsBack(t *testing.T) {
+	c := newCluster(t)
+	c.propose(c.request(proto.OpMulti, multi(opCreate("/e", proto.ModeEphemeral))))
+	c.propose(c.request(proto.OpMulti, multi(opDelete("/e", 0), opCheck("/nope", -1))))
+	c.propose(c.request(proto.OpCloseSession, nil))
+	c.propose(c.request(proto.OpSetData, proto.SetDataRequest{Path: "/e", Version: -1}))
+	txn, err := proto.DecodeTxn(c.queue[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := txn.Body.(*proto.CloseSessionTxn).Paths; !slices.Equal(got, []string{"/e"}) {
+		t.Errorf("list %v", got)
+	}
+	if r := c.apply(4); r[3].Code != noNode {
+		t.Errorf("behind the end of the session: %v", r[3].Code)
+	}
+}
+
 // TestFailedMultiTxn: the transaction holds errors alone. One in the layout of Apache's
 // servers, which keep the operations before the failure, is applied alike.
 func TestFailedMultiTxn(t *testing.T) {

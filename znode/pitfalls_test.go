@@ -10,7 +10,17 @@ import (
 )
 
 // The tests below are named after the numbers in spec semantics 16, "What reimplementations
-// get wrong", as far as this package decides them.
+// get wrong", as far as this package decides them. Some numbers have their tests among
+// others of their kind:
+//
+//	27, 8 of section 17   TestSequenceNumbers, TestSequenceSaturation
+//	30, 57                TestCreateOrder, TestDeleteOrder, ... (order_test.go)
+//	32                    TestCreateOrder, TestContainerAndTTLTransactions
+//	36, 39, 40            TestMultiCodes, TestFailedMultiTxn, TestMultiResults
+//	42, 47, 50            TestTriggers
+//	49, 51                TestReadOrder, TestTriggerACLs
+//	53, 55                TestFixACL
+//	62 (null data, marks) TestNullDataIsNotEmptyData, TestContainerAndTTLTransactions
 
 func TestPitfall11PendingEphemeralsDieWithTheirSession(t *testing.T) {
 	c := newCluster(t)

@@ -65,10 +65,10 @@ type Trigger struct {
 // Result is what applying one transaction yields: the answer to its request and the
 // watches to fire.
 type Result struct {
-	Code proto.Code // CodeOK, or the refusal that an error transaction records
-	Path string     // create: the final path
+	Code proto.Code // CodeOK, or the refusal that an error transaction records; a multi has its codes inside
+	Path string     // create: the final path; other operations on one node: its path
 	Stat proto.Stat // create2, setData, setACL: right after this very operation
 	// Multi is non-nil for a multi, whether it succeeded or not.
 	Multi    []proto.MultiResult
-	Triggers []Trigger
+	Triggers []Trigger // in the order of firing; valid until Changes.Reset
 }
