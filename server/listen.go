@@ -146,6 +146,8 @@ func (s *Server) endEra() {
 	for _, c := range conns {
 		if reason := c.overdue(era); reason != "" {
 			c.kill(reason)
+		} else if c.active.Load() == era-1 {
+			c.slim()
 		}
 	}
 }

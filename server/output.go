@@ -10,8 +10,9 @@ const (
 	// softOutput is the amount of unsent output at which a connection is neither read nor
 	// has its queued reads answered, until the client has taken some.
 	softOutput = 256 << 10
-	// keptBuffer is the largest buffer that an idle connection keeps.
-	keptBuffer = 16 << 10
+	// keptBuffer is the largest buffer that is used again. Housekeeping takes it away from
+	// a connection that is idle.
+	keptBuffer = 64 << 10
 )
 
 // flush writes the output unless somebody else is at it, who then writes this too. It
@@ -56,6 +57,15 @@ func (c *conn) writeOnce() {
 	if c.waiting {
 		c.room.Signal()
 	}
+}
+
+// slim gives up the buffers of a connection without output.
+func (c *conn) slim() {
+	c.mu.Lock()
+	if len(c.out) == 0 && !c.flushing {
+		c.out, c.spare = nil, nil
+	}
+	c.mu.Unlock()
 }
 
 // finish tells the client that nothing more will come. The caller holds c.mu.

@@ -1,0 +1,277 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/zabkeeper/zabkeeper/server"
+	"github.com/zabkeeper/zabkeeper/server/fourletter"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+	"github.com/zabkeeper/zabkeeper/znode/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// twin is an ensemble without consensus: every server gets whatever the leader
+// proposes, in one order, at once or when the test lets it.
+type twin struct {
+	members []*member
+
+	mu     sync.Mutex
+	leader int // index, -1: nobody
+	epoch  zxid.Epoch
+	last   zxid.Point
+	held   bool
+	queue  []event // not yet delivered, while held
+	sent   []server.Forward
+}
+
+// event is a batch for everybody or an answer for one.
+type event struct {
+	batch   []server.Committed
+	to      server.Origin
+	kind    server.Kind
+	payload []byte
+}
+
+// member is one server of a twin.
+type member struct {
+	t     testing.TB
+	twin  *twin
+	id    server.Origin
+	srv   *server.Server
+	store *store.Store
+	addr  string
+	// ticks and eras drive expiry and housekeeping.
+	ticks, eras chan time.Time
+	stop        func()
+	peer        atomic.Pointer[server.PeerStatus]
+	fatal       chan error
+}
+
+const tick = 100 * time.Millisecond
+
+// newTwin starts n servers; the first one leads. adjust may change the configuration of
+// each.
+func newTwin(t testing.TB, n int, adjust func(*server.Config)) *twin {
+	t.Helper()
+	w := &twin{leader: -1}
+	for i := range n {
+		w.members = append(w.members, w.newMember(t, i, adjust))
+	}
+	w.lead(0)
+	return w
+}
+
+func (w *twin) newMember(t testing.TB, i int, adjust func(*server.Config)) *member {
+	t.Helper()
+	m := &member{
+		t: t, twin: w, id: server.Origin(i + 1),
+		ticks: make(chan time.Time), eras: make(chan time.Time), fatal: make(chan error, 1),
+	}
+	logger := zerolog.Nop()
+	if os.Getenv("SERVER_TEST_LOG") != "" {
+		logger = zerolog.New(os.Stderr).With().Int("server", i+1).Logger()
+	}
+	fatal := func(err error) {
+		select {
+		case m.fatal <- err:
+		default:
+		}
+	}
+	st, err := store.Open(store.Config{Dir: "data", FS: vfs.NewMem(), Logger: zerolog.Nop(), Fatal: fatal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.store = st
+	m.peer.Store(&server.PeerStatus{Mode: "looking"})
+	cfg := server.Config{
+		Self: m.id, SessionByte: byte(m.id), Store: st, Replicator: m, Status: m,
+		TickTime: tick, MaxClientCnxns: 0, Logger: logger, Fatal: fatal,
+		Version: fourletter.Version("0123456789012345678901234567890123456789", time.Unix(1700000000, 0)),
+		Ticker: func(d time.Duration) (<-chan time.Time, func()) {
+			if d == tick {
+				return m.ticks, func() {}
+			}
+			return m.eras, func() {}
+		},
+	}
+	if adjust != nil {
+		adjust(&cfg)
+	}
+	if m.srv, err = server.New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.addr = l.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- m.srv.Run(ctx, l) }()
+	m.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run of server %d: %v", m.id, err)
+		}
+		if err := st.Close(); err != nil {
+			t.Errorf("close the store of server %d: %v", m.id, err)
+		}
+		select {
+		case err := <-m.fatal:
+			t.Errorf("server %d: %v", m.id, err)
+		default:
+		}
+	})
+	t.Cleanup(m.stop)
+	return m
+}
+
+// lead makes a server the leader of the next epoch and opens all of them.
+func (w *twin) lead(i int) {
+	w.mu.Lock()
+	w.leader = i
+	w.epoch++
+	w.mu.Unlock()
+	for j, m := range w.members {
+		peer := server.PeerStatus{Mode: "follower", PeerState: "following - broadcast", QuorumSize: len(w.members)}
+		if j == i {
+			peer.Mode, peer.PeerState = "leader", "leading - broadcast"
+			m.srv.Lead(w.epoch, zxid.Make(w.epoch, 1), m)
+		}
+		m.peer.Store(&peer)
+	}
+	for _, m := range w.members {
+		m.srv.Serve(m.peer.Load().Mode)
+	}
+}
+
+// depose ends the reign: nobody serves until lead.
+func (w *twin) depose() {
+	w.mu.Lock()
+	w.leader = -1
+	w.mu.Unlock()
+	for _, m := range w.members {
+		m.srv.StopServing("the leader is lost")
+	}
+}
+
+// hold keeps everything that the leader says back, until release.
+func (w *twin) hold() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = true
+}
+
+// release lets everything out that was held back, as it came or, if merged, with
+// neighbouring batches made one.
+func (w *twin) release(merged bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = false
+	var batch []server.Committed
+	for _, e := range w.queue {
+		if merged && e.batch != nil {
+			batch = append(batch, e.batch...)
+			continue
+		}
+		w.deliver(event{batch: batch})
+		batch = nil
+		w.deliver(e)
+	}
+	w.deliver(event{batch: batch})
+	w.queue = nil
+}
+
+func (w *twin) post(e event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.held {
+		w.queue = append(w.queue, e)
+		return
+	}
+	w.deliver(e)
+}
+
+func (w *twin) deliver(e event) {
+	if len(e.batch) > 0 {
+		for _, m := range w.members {
+			m.srv.Commit(e.batch)
+		}
+	}
+	for _, m := range w.members {
+		if e.payload != nil && m.id == e.to {
+			m.srv.Answered(e.kind, e.payload)
+		}
+	}
+}
+
+// heldTxns returns how many transactions are held back.
+func (w *twin) heldTxns() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, e := range w.queue {
+		n += len(e.batch)
+	}
+	return n
+}
+
+// Submit implements server.Replicator.
+func (m *member) Submit(fs []server.Forward) {
+	m.twin.mu.Lock()
+	leader := m.twin.leader
+	m.twin.sent = append(m.twin.sent, fs...)
+	m.twin.mu.Unlock()
+	if leader >= 0 {
+		m.twin.members[leader].srv.Forwarded(m.id, fs)
+	}
+}
+
+// Propose implements server.Proposer.
+func (m *member) Propose(first zxid.ID, txns [][]byte) {
+	m.twin.mu.Lock()
+	batch := make([]server.Committed, len(txns))
+	for i, txn := range txns {
+		if want := m.twin.last.ID + 1; first.Epoch() == want.Epoch() && first+zxid.ID(i) != want {
+			m.t.Errorf("proposal %v does not follow %v", first+zxid.ID(i), m.twin.last.ID)
+		}
+		m.twin.last = zxid.Point{ID: first + zxid.ID(i), Hash: m.twin.last.Hash + 1}
+		batch[i] = server.Committed{At: m.twin.last, Txn: txn}
+	}
+	m.twin.mu.Unlock()
+	m.twin.post(event{batch: batch})
+}
+
+// Answer implements server.Proposer.
+func (m *member) Answer(to server.Origin, kind server.Kind, payload []byte) {
+	m.twin.post(event{to: to, kind: kind, payload: payload})
+}
+
+// PeerStatus implements server.Status.
+func (m *member) PeerStatus() server.PeerStatus { return *m.peer.Load() }
+
+// eventually waits for a condition that other goroutines bring about.
+func eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !cond() {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+}
+
+func (m *member) String() string { return fmt.Sprintf("server %d", m.id) }
