@@ -1,0 +1,256 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Config describes an ensemble.
+type Config struct {
+	Dir     string // existing directory for everything, one sub-directory a server
+	Servers int    // voters; 1 starts a standalone server
+	Launch  Launch
+
+	Tick      time.Duration // tickTime, default 500 ms
+	InitLimit int           // ticks, default 20
+	SyncLimit int           // ticks, default 5
+	// Extra lines of zoo.cfg.
+	Extra map[string]string
+}
+
+// Cluster is an ensemble of processes. Servers are numbered from 1.
+type Cluster struct {
+	cfg     Config
+	servers []*server
+}
+
+// New writes the files of an ensemble. Nothing is started.
+func New(cfg Config) (*Cluster, error) {
+	if cfg.Servers < 1 || cfg.Servers > 9 {
+		return nil, fmt.Errorf("cluster: %d servers, want 1 to 9", cfg.Servers)
+	}
+	if len(cfg.Launch.Argv) == 0 {
+		return nil, errors.New("cluster: no command to launch")
+	}
+	if cfg.Tick == 0 {
+		cfg.Tick = 500 * time.Millisecond
+	}
+	if cfg.InitLimit == 0 {
+		cfg.InitLimit = 20
+	}
+	if cfg.SyncLimit == 0 {
+		cfg.SyncLimit = 5
+	}
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	cfg.Dir = dir
+	ports, err := freePorts(3 * cfg.Servers)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{cfg: cfg}
+	for i := range cfg.Servers {
+		s := &server{
+			id: i + 1, dir: filepath.Join(dir, fmt.Sprintf("server%d", i+1)), launch: cfg.Launch,
+			addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[3*i])),
+		}
+		if err := s.write(cfg, ports); err != nil {
+			return nil, fmt.Errorf("cluster: server %d: %w", s.id, err)
+		}
+		c.servers = append(c.servers, s)
+	}
+	return c, nil
+}
+
+// write writes the files of a server. Server i has the ports 3i (clients), 3i+1 (quorum) and
+// 3i+2 (election) of the list.
+func (s *server) write(cfg Config, ports []int) error {
+	data := filepath.Join(s.dir, "data")
+	if err := os.MkdirAll(data, 0o755); err != nil {
+		return err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "tickTime=%d\ninitLimit=%d\nsyncLimit=%d\ndataDir=%s\n", cfg.Tick.Milliseconds(), cfg.InitLimit, cfg.SyncLimit, data)
+	fmt.Fprintf(&b, "clientPort=%d\nclientPortAddress=127.0.0.1\nmaxClientCnxns=0\n", ports[3*(s.id-1)])
+	fmt.Fprintf(&b, "4lw.commands.whitelist=*\nadmin.enableServer=false\n")
+	for _, key := range slices.Sorted(maps.Keys(cfg.Extra)) {
+		fmt.Fprintf(&b, "%s=%s\n", key, cfg.Extra[key])
+	}
+	if cfg.Servers > 1 {
+		for i := range cfg.Servers {
+			fmt.Fprintf(&b, "server.%d=127.0.0.1:%d:%d\n", i+1, ports[3*i+1], ports[3*i+2])
+		}
+		if err := os.WriteFile(filepath.Join(data, "myid"), fmt.Appendln(nil, s.id), 0o644); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(s.cfg(), []byte(b.String()), 0o644)
+}
+
+// IDs returns the numbers of the servers.
+func (c *Cluster) IDs() []int {
+	ids := make([]int, len(c.servers))
+	for i, s := range c.servers {
+		ids[i] = s.id
+	}
+	return ids
+}
+
+// Addr returns where server id serves clients.
+func (c *Cluster) Addr(id int) string { return c.servers[id-1].addr }
+
+// Addrs returns where the servers serve clients.
+func (c *Cluster) Addrs() []string {
+	addrs := make([]string, len(c.servers))
+	for i, s := range c.servers {
+		addrs[i] = s.addr
+	}
+	return addrs
+}
+
+// LogFile returns the file that everything server id prints goes to.
+func (c *Cluster) LogFile(id int) string { return c.servers[id-1].logFile() }
+
+// Start starts server id; nothing happens when it runs.
+func (c *Cluster) Start(id int) error { return c.servers[id-1].start() }
+
+// StartAll starts every server that does not run.
+func (c *Cluster) StartAll() error {
+	errs := make([]error, 0, len(c.servers))
+	for _, s := range c.servers {
+		errs = append(errs, s.start())
+	}
+	return errors.Join(errs...)
+}
+
+// Kill ends server id by SIGKILL and waits until it is gone.
+func (c *Cluster) Kill(id int) error { return c.servers[id-1].kill() }
+
+// KillAll sends SIGKILL to all servers before it waits for any.
+func (c *Cluster) KillAll() error {
+	errs := make([]error, 0, 2*len(c.servers))
+	for _, s := range c.servers {
+		_, err := s.signal(syscall.SIGKILL, true)
+		errs = append(errs, err)
+	}
+	for _, s := range c.servers {
+		errs = append(errs, s.kill())
+	}
+	return errors.Join(errs...)
+}
+
+// Terminate ends server id by SIGTERM; one that has not ended after the patience is killed, and
+// that is an error.
+func (c *Cluster) Terminate(id int, patience time.Duration) error {
+	return c.servers[id-1].terminate(patience)
+}
+
+// Pause stops server id by SIGSTOP: it keeps its connections and says nothing. When Pause returns
+// it has stopped, where that can be known.
+func (c *Cluster) Pause(id int) error {
+	p, err := c.servers[id-1].signal(syscall.SIGSTOP, false)
+	if p == nil {
+		return err
+	}
+	t := time.NewTicker(time.Millisecond)
+	defer t.Stop()
+	for range int(stopLimit / time.Millisecond) {
+		if p.ended() || stopped(p.pid) {
+			return nil
+		}
+		<-t.C
+	}
+	return fmt.Errorf("cluster: server %d has not stopped within %v", id, stopLimit)
+}
+
+// Resume lets server id go on after Pause.
+func (c *Cluster) Resume(id int) error {
+	_, err := c.servers[id-1].signal(syscall.SIGCONT, false)
+	return err
+}
+
+// Surprises returns an error that names every end of a server that nobody asked for, nil when
+// there was none.
+func (c *Cluster) Surprises() error {
+	errs := make([]error, 0, len(c.servers))
+	for _, s := range c.servers {
+		errs = append(errs, s.all())
+	}
+	return errors.Join(errs...)
+}
+
+// Status asks server id about itself. A server that is up without serving gives ErrNotServing.
+func (c *Cluster) Status(ctx context.Context, id int) (Status, error) {
+	text, err := ask(ctx, c.Addr(id), "srvr")
+	if err != nil {
+		return Status{}, fmt.Errorf("cluster: server %d: %w", id, err)
+	}
+	s, err := parseStatus(text)
+	if err != nil {
+		return s, fmt.Errorf("cluster: server %d: %w", id, err)
+	}
+	return s, nil
+}
+
+// Leader returns the server that says it leads, 0 when none does. A paused server is not asked.
+func (c *Cluster) Leader(ctx context.Context) int {
+	for _, s := range c.servers {
+		s.mu.Lock()
+		skip := s.paused || s.proc == nil || s.proc.ended()
+		s.mu.Unlock()
+		if skip {
+			continue
+		}
+		if st, err := c.Status(ctx, s.id); err == nil && (st.Mode == "leader" || st.Mode == "standalone") {
+			return s.id
+		}
+	}
+	return 0
+}
+
+// stopLimit bounds the wait for a process to stop: a disk that is slow to sync can hold it up.
+const stopLimit = 10 * time.Second
+
+// pollEvery is how often a condition is looked at.
+const pollEvery = 50 * time.Millisecond
+
+// WaitServing waits until all the named servers serve clients, all servers without names.
+func (c *Cluster) WaitServing(ctx context.Context, ids ...int) error {
+	if len(ids) == 0 {
+		ids = c.IDs()
+	}
+	t := time.NewTicker(pollEvery)
+	defer t.Stop()
+	for _, id := range ids {
+		for {
+			_, err := c.Status(ctx, id)
+			if err == nil {
+				break
+			}
+			if ended := c.servers[id-1].ended(); ended != nil {
+				return ended
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("cluster: server %d does not serve: %w (%w)", id, err, ctx.Err())
+			case <-t.C:
+			}
+		}
+	}
+	return nil
+}
+
+// Close kills every process and waits for their ends. The files stay.
+func (c *Cluster) Close() error { return c.KillAll() }

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/zabkeeper/zabkeeper/jepsen/check"
+	"github.com/zabkeeper/zabkeeper/jepsen/nemesis"
+)
+
+// report is the outcome of a run.
+type report struct {
+	opt        options
+	dir        string
+	kept       bool // dir stays
+	took       time.Duration
+	history    []check.Op
+	acts       map[nemesis.Kind]int
+	gap, gapAt int64 // ns
+	violations []check.Violation
+	unknown    []string // registers whose search was given up
+}
+
+func (r *report) violate(name string, err error) {
+	r.violations = append(r.violations, check.Violation{Check: name, Text: err.Error()})
+}
+
+func (r *report) clean() bool { return len(r.violations) == 0 }
+
+// keep writes the history of a run with violations beside the servers' files; of a clean run in a
+// temporary directory it leaves nothing.
+func (r *report) keep() error {
+	if r.clean() && r.opt.dir == "" {
+		return os.RemoveAll(r.dir)
+	}
+	r.kept = true
+	f, err := os.Create(filepath.Join(r.dir, "history.jsonl"))
+	if err != nil {
+		return err
+	}
+	if err = check.WriteJSON(f, r.history); err != nil {
+		f.Close() //nolint:errcheck // the other error tells
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	text, err := os.Create(filepath.Join(r.dir, "report.txt"))
+	if err != nil {
+		return err
+	}
+	r.print(text)
+	return text.Close()
+}
+
+// print writes the report for people.
+func (r *report) print(w io.Writer) {
+	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) } //nolint:errcheck // nothing to do about it
+	line("\n%-20s %8s %8s %8s", "workload", "ok", "fail", "info")
+	counts := check.Count(r.history)
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		c := counts[name]
+		line("%-20s %8d %8d %8d", name, c.OK, c.Fail, c.Info)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(r.acts)) {
+		line("%-20s %8d", "nemesis "+string(kind), r.acts[kind])
+	}
+	line("longest time without an acknowledged write: %v, at %.2fs of %v",
+		time.Duration(r.gap).Round(time.Millisecond), time.Duration(r.gapAt).Seconds(), r.took.Round(time.Second))
+	if len(r.unknown) > 0 {
+		line("undecided registers (the search took too long): %v", r.unknown)
+	}
+	for _, v := range r.violations {
+		line("VIOLATION %v", v)
+	}
+	if r.kept {
+		line("history, logs and data are in %s", r.dir)
+	}
+	verdict := "clean"
+	if !r.clean() {
+		verdict = fmt.Sprintf("%d VIOLATIONS", len(r.violations))
+	}
+	line("seed %d: %s", r.opt.seed, verdict)
+}

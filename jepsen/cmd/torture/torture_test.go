@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zabkeeper/zabkeeper/jepsen/cluster"
+	"github.com/zabkeeper/zabkeeper/jepsen/nemesis"
+)
+
+// TestShortRun is the suite's short run of the real binary: every workload, every act.
+func TestShortRun(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "zabkeeper")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../../cmd/zabkeeper")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	launch, err := cluster.Zabkeeper(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	dir, err := os.MkdirTemp("", "torture-test-") // outlives a failure, unlike t.TempDir
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := options{
+		launch: launch, dir: dir, servers: 3, tick: 300 * time.Millisecond, session: 2400 * time.Millisecond, duration: 20 * time.Second, seed: 5,
+		workloads: "register,append,lock,ephemeral", kinds: nemesis.Kinds(), gap: 2 * time.Second, hold: 2 * time.Second,
+		pace: 40 * time.Millisecond, syncGets: true, exact: true, logf: t.Logf,
+	}
+	r, err := torture(t.Context(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.print(&out)
+	if !r.clean() {
+		t.Fatal(out.String())
+	}
+	if err = os.RemoveAll(dir); err != nil {
+		t.Error(err)
+	}
+	// A run that did nothing would be clean, too.
+	for _, kind := range nemesis.Kinds() {
+		if r.acts[kind] == 0 {
+			t.Errorf("no %s in the run", kind)
+		}
+	}
+	if n := len(r.history); n < 1000 {
+		t.Errorf("only %d operations in 20 s", n)
+	}
+	t.Log(out.String())
+}
+
+func TestCommandLine(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{
+		"", "--binary " + self + " --apache", "--binary /nothing/there", "--binary " + self + " --nemesis flood",
+		"--binary " + self + " --minutes 0", "--binary " + self + " --rate 0", "--binary " + self + " --tick -1",
+		"--binary " + self + " --sync never", "--binary " + self + " --session 1", "--binary " + self + " more", "--unknown",
+	} {
+		if code := command(context.Background(), strings.Fields(args)); code != 2 {
+			t.Errorf("%q: exit code %d, want 2", args, code)
+		}
+	}
+	opt, err := parse(strings.Fields("--binary " + self + " --minutes 2.5 --seed 9 --tick 2000 --rate 10 --nemesis kill --sync session --session 4 --servers 5"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if opt.duration != 150*time.Second || opt.seed != 9 || opt.tick != 2*time.Second || opt.pace != 100*time.Millisecond ||
+		len(opt.kinds) != 1 || opt.syncGets || opt.session != 8*time.Second || !opt.exact || opt.servers != 5 {
+		t.Errorf("got %+v", opt)
+	}
+}
+
+// A server that never comes up, and one that goes down, are failures, not clean runs.
+func TestABrokenServerIsNotClean(t *testing.T) {
+	opt := options{
+		launch: cluster.Launch{Argv: []string{"/bin/sh", "-c", "exit 3"}}, dir: t.TempDir(), servers: 3,
+		tick: 300 * time.Millisecond, session: time.Second, duration: time.Second, workloads: "register", logf: t.Logf, pace: time.Second,
+	}
+	if _, err := torture(t.Context(), opt); err == nil || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("got %v, want the exit status of the servers", err)
+	}
+	opt.workloads = "nothing"
+	if _, err := torture(t.Context(), opt); err == nil || !strings.Contains(err.Error(), "unknown workload") {
+		t.Errorf("got %v, want the unknown workload", err)
+	}
+}

@@ -1,0 +1,20 @@
+// Package workload makes clients of the go-zookeeper library do what applications do, and writes
+// down every operation with its times, its outcome and the zxid of its reply, for package check
+// to judge.
+//
+// A Session is one session over one zk.Conn: it reconnects to any server as long as the session
+// lives, and when the session is expired it is dead; it never becomes another session in silence,
+// as a bare zk.Conn would. Between the library and the socket sits a tap that reads along what the
+// library keeps to itself: the zxid in the header of each reply, which connection an answer came
+// over, and whether a close was acknowledged.
+//
+// The workloads:
+//
+//   - register: set, compare-and-set by version, get, and get after sync, of many keys;
+//   - append: persistent sequential nodes and nodes of unique names, each created once;
+//   - lock: the ephemeral sequential recipe, its holders writing under a fencing token;
+//   - ephemeral: sessions that register nodes and then close, or fall silent, or stay.
+//
+// Each drives a few clients at a bounded rate until its context ends, and leaves its sessions as
+// its checks want them; Walk then reads what each server holds.
+package workload

@@ -1,0 +1,230 @@
+package workload
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"github.com/zabkeeper/zabkeeper/jepsen/check"
+)
+
+// errDead ends all dialling of a session that is over.
+var errDead = errors.New("workload: the session is over")
+
+// redial is the pause between two tries to reach any server: short, so that a failover is not
+// hidden behind the client's own patience.
+const redial = 20 * time.Millisecond
+
+// Session is one session of one client. Its methods may be called from one goroutine at a time,
+// except Dead.
+type Session struct {
+	conn  *zk.Conn
+	hosts *hosts
+	state tapState
+	dead  atomic.Bool
+
+	mu  sync.Mutex
+	raw net.Conn // the last connection
+}
+
+// Open begins a session with any of the servers. It returns at once; the first operation waits
+// for the session.
+func Open(servers []string, timeout time.Duration, seed uint64) (*Session, error) {
+	s := &Session{hosts: &hosts{rand: rand.New(rand.NewPCG(seed, 0x686f737473)), quit: make(chan struct{})}}
+	patience := max(timeout/4, 200*time.Millisecond)
+	dial := func(network, addr string, _ time.Duration) (net.Conn, error) {
+		if s.dead.Load() {
+			return nil, errDead
+		}
+		c, err := net.DialTimeout(network, addr, patience)
+		if err != nil {
+			return nil, err
+		}
+		s.state.mu.Lock()
+		s.state.generation++
+		s.state.server = addr
+		s.state.mu.Unlock()
+		s.mu.Lock()
+		s.raw = c
+		s.mu.Unlock()
+		return &tap{Conn: c, state: &s.state, patience: patience, own: map[int32]int32{}}, nil
+	}
+	event := func(e zk.Event) {
+		if e.Type == zk.EventSession && e.State == zk.StateExpired {
+			s.end()
+		}
+	}
+	conn, _, err := zk.Connect(servers, timeout, zk.WithDialer(dial), zk.WithEventCallback(event),
+		zk.WithHostProvider(s.hosts), zk.WithLogger(silent{}), zk.WithLogInfo(false))
+	if err != nil {
+		return nil, fmt.Errorf("workload: open session: %w", err)
+	}
+	s.conn = conn
+	return s, nil
+}
+
+// end stops all reconnecting; operations then fail without being sent.
+func (s *Session) end() {
+	if !s.dead.Swap(true) {
+		close(s.hosts.quit)
+	}
+}
+
+// Dead reports whether the session has expired or was ended.
+func (s *Session) Dead() bool { return s.dead.Load() }
+
+// ID returns the session id, 0 as long as there is none. It stays when the session is over.
+func (s *Session) ID() int64 {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	return s.state.session
+}
+
+// Close closes the session and reports whether a server acknowledged it.
+func (s *Session) Close() bool {
+	s.conn.Close()
+	s.end()
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	return s.state.closed
+}
+
+// Abandon lets go of the session without a word, as a client does whose machine dies.
+func (s *Session) Abandon() {
+	s.end()
+	s.mu.Lock()
+	raw := s.raw
+	s.mu.Unlock()
+	if raw != nil {
+		raw.Close() //nolint:errcheck // the point is to hang up
+	}
+	s.conn.Close()
+}
+
+// generation returns how many connections the session has had.
+func (s *Session) generation() int {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	return s.state.generation
+}
+
+// do runs one operation and completes o: times, outcome, zxid and who answered. What f fills of o
+// are the reply's fields.
+func (s *Session) do(r *Recorder, o check.Op, f func(o *check.Op) error) check.Op {
+	s.state.mu.Lock()
+	s.state.zxid = 0
+	s.state.mu.Unlock()
+	o.Call = r.now()
+	err := f(&o)
+	o.Return = r.now()
+	s.state.mu.Lock()
+	o.Server = s.state.server
+	if o.Zxid == 0 && err == nil || refused(err) {
+		o.Zxid = s.state.zxid
+	}
+	s.state.mu.Unlock()
+	o.Session = s.ID()
+	o.Outcome, o.Refused = outcome(err)
+	if err != nil {
+		o.Err = err.Error()
+	}
+	r.add(o)
+	return o
+}
+
+// outcome says what an error means for the effect of the operation: refused by the server's
+// state, never sent, or unknown (hazard H-72).
+func outcome(err error) (check.Outcome, bool) {
+	switch {
+	case err == nil:
+		return check.OK, false
+	case refused(err):
+		return check.Fail, true
+	case errors.Is(err, zk.ErrNoServer):
+		return check.Fail, false
+	default:
+		return check.Info, false
+	}
+}
+
+// refused reports whether err is an answer that the server gave because of what it holds.
+func refused(err error) bool {
+	for _, e := range []error{zk.ErrNoNode, zk.ErrBadVersion, zk.ErrNodeExists, zk.ErrNotEmpty, zk.ErrNoAuth, zk.ErrNoChildrenForEphemerals} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// silent is a logger for the library.
+type silent struct{}
+
+func (silent) Printf(string, ...any) {}
+
+// hosts hands out servers in a shuffled ring. Unlike the library's own provider it pauses for
+// milliseconds, not a second, after a round without success, and ends the library's dialling when
+// the session is over.
+type hosts struct {
+	mu      sync.Mutex
+	servers []string
+	next    int
+	failed  int // dials since the last success
+	rand    *rand.Rand
+	quit    chan struct{}
+}
+
+// Init takes the list of servers.
+func (h *hosts) Init(servers []string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.servers = append([]string(nil), servers...)
+	h.rand.Shuffle(len(h.servers), func(i, j int) { h.servers[i], h.servers[j] = h.servers[j], h.servers[i] })
+	return nil
+}
+
+// Len returns the number of servers.
+func (h *hosts) Len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.servers)
+}
+
+// Next returns the server to try. The flag makes the library give up what was not sent and look
+// whether it was closed.
+func (h *hosts) Next() (string, bool) {
+	h.mu.Lock()
+	server := h.servers[h.next%len(h.servers)]
+	h.next++
+	h.failed++
+	tired := h.failed > 1
+	h.mu.Unlock()
+	select {
+	case <-h.quit:
+		return server, true
+	default:
+	}
+	if tired {
+		t := time.NewTimer(redial)
+		defer t.Stop()
+		select {
+		case <-h.quit:
+			return server, true
+		case <-t.C:
+		}
+	}
+	return server, false
+}
+
+// Connected notes a success.
+func (h *hosts) Connected() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.failed = 0
+}

@@ -1,0 +1,66 @@
+package workload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"github.com/zabkeeper/zabkeeper/jepsen/check"
+)
+
+// Walk reads the whole tree of one server, after a sync, without /zookeeper, which servers fill
+// in part from their own files. The address must be that server's alone.
+func Walk(ctx context.Context, id int, addr string, timeout time.Duration) (check.Tree, error) {
+	s, err := Open([]string{addr}, timeout, uint64(id))
+	if err != nil {
+		return check.Tree{}, err
+	}
+	defer s.Close()
+	// A library call waits for a connection as long as it takes; the end of ctx ends it.
+	stop := context.AfterFunc(ctx, s.Abandon)
+	defer stop()
+	if _, err := s.conn.Sync("/"); err != nil {
+		return check.Tree{}, fmt.Errorf("workload: walk server %d: sync: %w", id, err)
+	}
+	t := check.Tree{Server: id, Nodes: map[string]check.Node{}}
+	if err := walk(s.conn, "/", t.Nodes); err != nil {
+		return check.Tree{}, fmt.Errorf("workload: walk server %d: %w", id, err)
+	}
+	return t, nil
+}
+
+func walk(conn *zk.Conn, root string, nodes map[string]check.Node) error {
+	todo := []string{root}
+	for len(todo) > 0 {
+		path := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		data, st, err := conn.Get(path)
+		if err != nil {
+			return fmt.Errorf("get %s: %w", path, err)
+		}
+		nodes[path] = check.Node{Data: string(data), Stat: stat(st)}
+		if st.NumChildren == 0 {
+			continue
+		}
+		names, _, err := conn.Children(path)
+		if err != nil {
+			return fmt.Errorf("children of %s: %w", path, err)
+		}
+		if len(names) != int(st.NumChildren) {
+			return fmt.Errorf("%s has %d children and counts %d: %w", path, len(names), st.NumChildren, errChanged)
+		}
+		for _, name := range names {
+			if child := strings.TrimSuffix(path, "/") + "/" + name; child != "/zookeeper" {
+				todo = append(todo, child)
+			}
+		}
+	}
+	return nil
+}
+
+// errChanged is a tree that does not hold still, or does not count right.
+var errChanged = errors.New("the tree is inconsistent")
