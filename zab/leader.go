@@ -50,8 +50,11 @@ type Leader struct {
 	voters []voter
 	me     *voter
 
-	known    []Known
-	knownSeq uint64 // counts changes of known
+	// Whom to believe.
+	known      []Known
+	knownSeq   uint64     // counts changes of known
+	told       []Known    // what of it is on the own disk
+	rolledBack quorum.Set // voters that have lost what they acknowledged in this epoch
 
 	// Broadcast. win.last() is what was last proposed.
 	win             window
@@ -81,6 +84,7 @@ type voter struct {
 	trusted  bool    // what it says counts
 	promised bool    // the epoch: a durable promise, valid without a link
 	accepted bool    // NEWLEADER, on the present link
+	joining  bool    // to be adopted, on the present link
 	acked    zxid.ID // its log is durable up to here; 0 unless trusted
 }
 
@@ -96,7 +100,7 @@ func Lead(cfg Config) *Leader {
 		known: sortedKnown(d.Known), base: d.History.Base,
 		win: window{start: d.History.Last()},
 	}
-	l.self = cfg.Self
+	l.self, l.told = cfg.Self, l.known
 	if l.cluster.IsZero() {
 		l.cluster = cfg.NewCluster
 	}
@@ -219,7 +223,9 @@ func (l *Leader) Step(m Message) {
 		l.onInfo(m)
 	case p == nil:
 		// The link was given up, or begins with something else than its introduction.
-		l.out.Drop = append(l.out.Drop, m.From)
+		if !slices.Contains(l.out.Drop, m.From) {
+			l.out.Drop = append(l.out.Drop, m.From)
+		}
 	case !m.Kind.Valid():
 		l.drop(p, fmt.Sprintf("%v received", m.Kind))
 	case m.Epoch != l.epoch && leaderKind(m.Kind):
@@ -250,6 +256,10 @@ func (l *Leader) Persisted(token uint64) {
 	f, ok := l.landed(token)
 	if !ok || l.phase == Stopped {
 		return
+	}
+	if f.marks&markKnown != 0 {
+		l.told = f.known
+		l.adopt()
 	}
 	if f.marks&markPromise != 0 {
 		l.me.promised = true
@@ -319,7 +329,7 @@ func (l *Leader) forget(p *link) {
 	l.withdraw(p.sid)
 	l.answers = slices.DeleteFunc(l.answers, func(a answer) bool { return a.msg.To == p.sid })
 	if p.voter != nil {
-		p.voter.accepted = false
+		p.voter.accepted, p.voter.joining = false, false
 	}
 }
 

@@ -59,6 +59,7 @@ func (l *Leader) announce() {
 	if l.phase != Broadcast {
 		return
 	}
+	l.spread()
 	if fresh := l.win.between(l.announced, l.win.last().ID); len(fresh) > 0 {
 		chunks(fresh, l.cfg.Limits.MessageBytes, func(entries []Entry) {
 			l.forward(true, Message{Kind: Proposal, Epoch: l.epoch, Entries: entries})
@@ -94,6 +95,9 @@ func (l *Leader) onAck(p *link, m Message) {
 		l.onNewLeaderAck(p)
 	case p.state != linkSynced:
 		l.illegal(p, m)
+	case m.Known != nil:
+		p.told = sortedKnown(m.Known)
+		l.adopt()
 	case m.Zxid <= p.acked || m.Zxid.Counter() == 0:
 		// Late or repeated.
 	case m.Zxid > l.sentTo(p):
@@ -172,19 +176,23 @@ func (l *Leader) Answer(to quorum.SID, kind Kind, data []byte) {
 // answer sends the answers whose commit has been announced. Those to this server wait
 // for the delivery, too.
 func (l *Leader) answer() {
-	held := l.answers[:0]
-	for _, a := range l.answers {
-		switch {
-		case a.after > l.commitAnnounced || a.msg.To == l.self && l.cfg.DeliverDurable && a.after > l.me.acked:
-			held = append(held, a)
-		case a.msg.To == l.self:
-			l.out.Deliver = append(l.out.Deliver, a.msg)
-		default:
+	held, n := l.answers[:0], 0
+	for n < len(l.answers) && l.answers[n].after <= l.commitAnnounced {
+		switch a := l.answers[n]; {
+		case a.msg.To != l.self:
 			l.send(a.msg)
+		case l.cfg.DeliverDurable && a.after > l.me.acked:
+			held = append(held, a)
+		default:
+			l.out.Deliver = append(l.out.Deliver, a.msg)
 		}
+		n++
 	}
-	clear(l.answers[len(held):])
-	l.answers = held
+	if n > len(held) {
+		held = append(held, l.answers[n:]...)
+		clear(l.answers[len(held):])
+		l.answers = held
+	}
 }
 
 // onRequest surfaces what a learner wants of the state machine.

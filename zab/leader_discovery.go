@@ -3,7 +3,9 @@ package zab
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
+	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
 
@@ -14,6 +16,7 @@ func (l *Leader) onInfo(m Message) {
 	if old := l.link(m.From); old != nil {
 		l.forget(old)
 	}
+	l.out.Drop = slices.DeleteFunc(l.out.Drop, func(sid quorum.SID) bool { return sid == m.From })
 	if why := l.refusal(m, duplicate); why != "" {
 		l.event(EventRefused, m.From, 0, why)
 		l.out.Drop = append(l.out.Drop, m.From)
@@ -82,7 +85,7 @@ func (l *Leader) offerAll() {
 
 func (l *Leader) offer(p *link) {
 	p.state = linkOffered
-	l.send(Message{Kind: LeaderInfo, To: p.sid, Epoch: l.epoch, Cluster: l.cluster})
+	l.send(Message{Kind: LeaderInfo, To: p.sid, Epoch: l.epoch, Cluster: l.cluster, Incarnation: l.me.life})
 }
 
 // onAckEpoch takes a learner's promise [TLA LeaderProcessACKEPOCH]. In the quorum that
@@ -102,7 +105,7 @@ func (l *Leader) onAckEpoch(p *link, m Message) {
 	case p.counts() && last < p.voter.acked:
 		l.event(EventDivergence, p.sid, last, fmt.Sprintf("has lost what it acknowledged up to %v", p.voter.acked))
 		p.voter.distrust()
-		l.cfg.Distrusted.Add(p.sid)
+		l.rolledBack.Add(p.sid)
 	}
 	if l.phase == Discovery && m.Fresh && p.counts() {
 		d := &l.cfg.Durable
@@ -111,6 +114,7 @@ func (l *Leader) onAckEpoch(p *link, m Message) {
 			return
 		}
 		p.voter.promised = true
+		l.hear(m.Known)
 	}
 	p.state, p.history = linkPromised, m.History
 	p.needSnap = m.NeedSnap || m.Untrusted && last != 0

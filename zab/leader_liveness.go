@@ -33,17 +33,13 @@ func (l *Leader) Tick() {
 	l.assert()
 }
 
-// ping asks everybody for a sign of life, and spreads news of incarnations.
+// ping asks everybody for a sign of life.
 func (l *Leader) ping() {
 	for _, p := range l.links {
 		if p.state < linkOffered {
 			continue
 		}
-		m := Message{Kind: Ping, To: p.sid, Epoch: l.epoch, Zxid: l.win.last().ID, Seq: uint64(l.now)}
-		if p.forwarded() && p.knownSeq != l.knownSeq {
-			m.Known, p.knownSeq = l.known, l.knownSeq
-		}
-		l.send(m)
+		l.send(Message{Kind: Ping, To: p.sid, Epoch: l.epoch, Zxid: l.win.last().ID, Seq: uint64(l.now)})
 	}
 }
 

@@ -96,7 +96,7 @@ func (l *Leader) StreamDone(sid quorum.SID, at zxid.Point) {
 		return
 	}
 	s := p.stream
-	if !s.Snapshot && (at.ID <= s.From || at.ID > s.UpTo) || s.Snapshot && at.ID > l.onDisk() {
+	if !s.Snapshot && (at.ID <= s.From || at.ID > s.UpTo) || s.Snapshot && at.ID > max(l.committed, l.initial.Last().ID) {
 		l.drop(p, fmt.Sprintf("stream ended at %v", at.ID))
 	} else {
 		p.pos = at
@@ -151,7 +151,7 @@ func (l *Leader) join(p *link) {
 		l.send(Message{Kind: Commit, To: p.sid, Epoch: l.epoch, Zxid: l.committed})
 	}
 	l.send(Message{Kind: NewLeader, To: p.sid, Epoch: l.epoch, Point: p.end, Known: l.known, Cluster: l.cluster})
-	p.state, p.knownSeq = linkForwarded, l.knownSeq
+	p.state, p.knownSeq, p.offered = linkForwarded, l.knownSeq, l.known
 	l.progress()
 }
 
@@ -167,7 +167,7 @@ func (l *Leader) progress() {
 // accepted the history up to p.end [TLA LeaderProcessACKLD].
 func (l *Leader) onNewLeaderAck(p *link) {
 	p.state, p.proof = linkSynced, l.now
-	p.acked = p.end.ID
+	p.acked, p.told = p.end.ID, p.offered
 	l.event(EventSynced, p.sid, p.end.ID, "accepted NEWLEADER")
 	if l.phase != Broadcast {
 		if p.counts() {
@@ -177,10 +177,10 @@ func (l *Leader) onNewLeaderAck(p *link) {
 		return
 	}
 	if p.voter != nil {
-		l.adopt(p)
+		l.accept(p)
 	}
 	l.upToDate(p)
-	l.advance()
+	l.adopt()
 }
 
 // establish opens the broadcast once a quorum, this server included, has accepted NEWLEADER:
@@ -198,14 +198,14 @@ func (l *Leader) establish() {
 	l.marks = [2]mark{{l.now, last}, {l.now, last}}
 	l.committed, l.commitAnnounced = last, last
 	if !l.me.life.IsZero() {
-		l.remember([]Known{{SID: l.self, Incarnation: l.me.life}})
+		l.remember(Known{SID: l.self, Incarnation: l.me.life})
 	}
 	for _, p := range l.links {
 		if p.state != linkSynced {
 			continue
 		}
 		if p.voter != nil {
-			l.adopt(p)
+			l.accept(p)
 		}
 		l.upToDate(p)
 	}

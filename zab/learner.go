@@ -22,6 +22,7 @@ type learner struct {
 	state   learnerState
 	promise Promise // given, durable from awaitingSync on
 	fresh   bool    // the promise was given to this leader now, not earlier
+	abstain bool    // the leader is not the one that is remembered under its id
 	silence int     // ticks since the leader was heard
 
 	// The history as far as it was received.
@@ -222,6 +223,9 @@ func (l *learner) Persisted(token uint64) {
 	if l.state >= awaitingUpToDate {
 		l.durable = f.last
 		l.ack()
+		if f.marks&markKnown != 0 && l.info == FollowerInfo {
+			l.send(Message{Kind: Ack, To: l.leader, Epoch: l.promise.Epoch, Zxid: zxid.Make(l.promise.Epoch, 0), Known: f.known})
+		}
 	}
 	l.assert()
 }

@@ -27,6 +27,11 @@ func (l *learner) onLeaderInfo(m Message) {
 	case m.Epoch == l.promise.Epoch:
 		l.ackEpoch()
 	default:
+		if life, ok := lookupKnown(l.known, l.leader); ok && !m.Incarnation.IsZero() && life != m.Incarnation {
+			// It may have lost what it acknowledged: it must find its quorum elsewhere.
+			l.abstain = true
+			l.event(EventRefused, l.leader, 0, "not helped to lead: its store may have lost what it acknowledged")
+		}
 		l.state, l.fresh = promising, true
 		l.promise = Promise{Epoch: m.Epoch, Leader: m.From}
 		promise := l.promise
@@ -49,7 +54,8 @@ func (l *learner) ackEpoch() {
 	l.send(Message{
 		Kind: AckEpoch, To: l.leader, Epoch: l.promise.Epoch, Zxid: l.last.ID,
 		Current: l.cfg.Durable.Current, Fresh: l.fresh, History: l.cfg.Durable.History,
-		NeedSnap: l.needSnap, Untrusted: l.cfg.Durable.Untrusted,
+		NeedSnap: l.needSnap, Untrusted: l.cfg.Durable.Untrusted || l.abstain,
+		Known: l.known,
 	})
 }
 
@@ -271,6 +277,7 @@ func (l *learner) ackNewLeader() {
 func (l *learner) learn(told []Known) {
 	if merged, changed := mergeKnown(l.known, told); changed {
 		l.known, l.step.Known = merged, merged
+		l.marks |= markKnown
 	}
 }
 

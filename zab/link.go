@@ -25,7 +25,9 @@ type link struct {
 	stream   Stream     // running in state linkStreaming
 	end      zxid.Point // the point of its NEWLEADER
 	acked    zxid.ID    // its last acknowledgement
-	knownSeq uint64     // Leader.knownSeq at the time it was told
+	knownSeq uint64     // Leader.knownSeq at the time it was last told
+	offered  []Known    // the incarnations sent with NEWLEADER
+	told     []Known    // the incarnations that are on its disk
 }
 
 // linkState is what a leader expects of a learner.
@@ -51,48 +53,6 @@ func (p *link) counts() bool { return p.voter != nil && p.voter.trusted }
 
 // forwarded reports whether the learner is in the live stream.
 func (p *link) forwarded() bool { return p.state >= linkForwarded }
-
-// meet starts to listen to one incarnation of a voter. What another one has promised
-// or acknowledged is void. It is trusted if it is the one that is remembered, or if
-// nobody remembers any (design "Empty, wiped and duplicated members").
-func (l *Leader) meet(v *voter, life quorum.Incarnation, untrusted bool) {
-	trusted := v.trusted
-	if v.life != life {
-		trusted = v.life.IsZero()
-		*v = voter{sid: v.sid, life: life}
-	}
-	if known, ok := lookupKnown(l.known, v.sid); ok {
-		trusted = known == life
-	}
-	v.trusted = trusted
-	if !trusted || untrusted || l.cfg.Distrusted.Has(v.sid) {
-		v.distrust()
-	}
-}
-
-// distrust makes a voter count for nothing until it is adopted.
-func (v *voter) distrust() { *v = voter{sid: v.sid, life: v.life} }
-
-// adopt makes a voter count that has accepted NEWLEADER of this epoch, which was
-// established without it if it was not trusted, and remembers its incarnation.
-func (l *Leader) adopt(p *link) {
-	if !p.voter.trusted {
-		p.voter.trusted = true
-		l.cfg.Distrusted.Remove(p.sid)
-		l.event(EventSynced, p.sid, p.end.ID, "counts from now on")
-	}
-	p.voter.accepted = true
-	p.voter.acked = max(p.voter.acked, p.acked)
-	l.remember([]Known{{SID: p.sid, Incarnation: p.voter.life}})
-}
-
-// remember notes incarnations, durably and for the learners.
-func (l *Leader) remember(told []Known) {
-	if merged, changed := mergeKnown(l.known, told); changed {
-		l.known, l.step.Known = merged, merged
-		l.knownSeq++
-	}
-}
 
 // insert puts a link into the sorted list.
 func (l *Leader) insert(p *link) {

@@ -30,6 +30,7 @@ const (
 	markPromise   marks = 1 << iota // the accepted epoch
 	markCurrent                     // the leader's current epoch
 	markNewLeader                   // all that NEWLEADER asks of a learner
+	markKnown                       // remembered incarnations
 )
 
 // flight is a step on its way to the disk.
@@ -37,6 +38,7 @@ type flight struct {
 	token uint64
 	last  zxid.ID // end of the history when the step is durable
 	marks marks
+	known []Known // with markKnown
 }
 
 // send queues a message.
@@ -78,7 +80,7 @@ func (o *outbox) take(last zxid.ID) Ready {
 		step := o.step
 		step.Token = o.token
 		o.out.Persist = &step
-		o.flights = append(o.flights, flight{token: o.token, last: last, marks: o.marks})
+		o.flights = append(o.flights, flight{token: o.token, last: last, marks: o.marks, known: step.Known})
 		o.step, o.marks = Persist{}, 0
 	}
 	next := Ready{
@@ -106,6 +108,9 @@ func (o *outbox) landed(token uint64) (f flight, ok bool) {
 	for n < len(o.flights) && o.flights[n].token <= token {
 		f.token, f.last = o.flights[n].token, o.flights[n].last
 		f.marks |= o.flights[n].marks
+		if o.flights[n].known != nil {
+			f.known = o.flights[n].known
+		}
 		n++
 	}
 	o.flights = append(o.flights[:0], o.flights[n:]...)

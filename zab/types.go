@@ -18,7 +18,7 @@ const (
 	FollowerInfo
 	// ObserverInfo L→S is the same from an observer.
 	ObserverInfo
-	// LeaderInfo S→L proposes the new epoch: Epoch, Cluster.
+	// LeaderInfo S→L proposes the new epoch: Epoch, Cluster, Incarnation.
 	LeaderInfo
 	// AckEpoch L→S accepts it, after the promise is durable: Current (valid if
 	// Fresh), History, NeedSnap.
@@ -42,7 +42,7 @@ const (
 	// NewLeader S→L ends the history to be accepted, at Point; Known, Cluster.
 	NewLeader
 	// Ack F→S says that everything up to Zxid is durable; Zxid (Epoch, 0) accepts
-	// NewLeader.
+	// NewLeader or, if Known is there, says that this is durable.
 	Ack
 	// UpToDate S→L lets the learner serve: the history up to Zxid is committed.
 	UpToDate
@@ -105,12 +105,15 @@ type Message struct {
 	NeedSnap    bool       // AckEpoch: the learner cannot use a DIFF or TRUNC
 	Untrusted   bool       // FollowerInfo, AckEpoch: the learner's store must not be believed
 	History     Summary    // AckEpoch
-	Known       []Known    // NewLeader, Ping: incarnations of synchronised voters
+	Known       []Known    // NewLeader, Ping, AckEpoch, Ack: remembered incarnations
 	Seq         uint64     // Ping
 	Done        bool       // SnapChunk
 }
 
-// Known is the incarnation of a voter that was synchronised once.
+// Known is the incarnation of a voter that was synchronised once. A zero incarnation
+// says that nobody is to be believed under this id: the one that was known is void, and a new
+// one has not been adopted yet. Whoever compares incarnations needs no special
+// case for it: no server has it.
 type Known struct {
 	SID         quorum.SID
 	Incarnation quorum.Incarnation

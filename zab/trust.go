@@ -1,0 +1,131 @@
+package zab
+
+import (
+	"fmt"
+
+	"github.com/zabkeeper/zabkeeper/quorum"
+)
+
+// A voter whose store was lost has forgotten two things: the entries that it
+// acknowledged, and the promises that it gave. The first is repaired by synchronising it. The
+// second is worse: some server may be on its way to lead a higher epoch on the strength
+// of a promise by the former incarnation, and whatever the new one helps to commit meanwhile
+// in a lower epoch would then be lost. So a new incarnation counts for nothing until
+// it has been adopted, in three steps within one established epoch:
+//
+//  1. It accepts NEWLEADER: it has the history.
+//  2. A quorum that does not include it notes durably that nobody is to be believed under
+//     this id, as a Known entry without an incarnation. A voter says what it has noted
+//     in every ACKEPOCH, and a leader that hears of it voids the promise that it
+//     was given under that id. Every quorum of promises for a higher epoch includes
+//     one of them, and each of them promised after it noted, for it still followed this epoch
+//     then.
+//  3. From now on it counts, and is remembered.
+//
+// A voter that nobody remembers counts at once (design "Empty, wiped and duplicated
+// members"; hazards H-39, H-40, H-41).
+
+// meet starts to listen to one incarnation of a voter. What another one has promised
+// or acknowledged is void.
+func (l *Leader) meet(v *voter, life quorum.Incarnation, untrusted bool) {
+	known, ok := lookupKnown(l.known, v.sid)
+	if v.life != life {
+		*v = voter{sid: v.sid, life: life, trusted: v.life.IsZero() || ok && known == life}
+	}
+	if ok && known != life || untrusted || l.cfg.Distrusted.Has(v.sid) {
+		v.distrust()
+	}
+}
+
+// distrust makes a voter count for nothing until it is adopted.
+func (v *voter) distrust() { *v = voter{sid: v.sid, life: v.life} }
+
+// hear takes over what a voter has noted about others while the epoch is not
+// established. What contradicts the own memory leaves nobody to be believed: which of two
+// incarnations came later cannot be told.
+func (l *Leader) hear(told []Known) {
+	for _, k := range told {
+		own, ok := lookupKnown(l.known, k.SID)
+		switch {
+		case k.SID == l.self || ok && own == k.Incarnation:
+			continue
+		case ok:
+			k.Incarnation = quorum.Incarnation{}
+		}
+		l.remember(k)
+		if v := l.voter(k.SID); v != nil && v.life != k.Incarnation && (v.promised || l.link(v.sid) != nil) {
+			l.event(EventRefused, v.sid, 0, "no longer counted: another incarnation is remembered")
+			v.distrust()
+		}
+	}
+}
+
+// accept takes the acceptance of NEWLEADER by a voter in an established epoch: one that
+// counts is remembered, another one is about to be adopted.
+func (l *Leader) accept(p *link) {
+	v := p.voter
+	switch {
+	case v.trusted:
+		v.accepted, v.acked = true, max(v.acked, p.acked)
+		if !v.life.IsZero() {
+			l.remember(Known{SID: p.sid, Incarnation: v.life})
+		}
+	case !l.rolledBack.Has(p.sid):
+		v.joining = true
+		l.remember(Known{SID: p.sid})
+		l.adopt()
+	}
+}
+
+// adopt makes voters count whose former incarnation can do no harm any more.
+func (l *Leader) adopt() {
+	for i := range l.voters {
+		v := &l.voters[i]
+		p := l.link(v.sid)
+		if !v.joining || p == nil || !l.verifier.HasQuorum(l.noted(v.sid)) {
+			continue
+		}
+		v.joining, v.trusted, v.accepted = false, true, true
+		v.acked = p.acked
+		l.cfg.Distrusted.Remove(v.sid)
+		l.remember(Known{SID: v.sid, Incarnation: v.life})
+		l.event(EventSynced, v.sid, p.end.ID, fmt.Sprintf("incarnation %v counts from now on", v.life))
+	}
+	l.advance()
+}
+
+// noted returns the trusted voters, other than sid, on whose disks nobody is to be
+// believed under this id.
+func (l *Leader) noted(sid quorum.SID) quorum.Set {
+	void := func(list []Known) bool {
+		life, ok := lookupKnown(list, sid)
+		return ok && life.IsZero()
+	}
+	return l.trusted(func(v *voter) bool {
+		if v == l.me {
+			return void(l.told)
+		}
+		p := l.link(v.sid)
+		return v.sid != sid && p != nil && p.voter == v && p.state == linkSynced && void(p.told)
+	})
+}
+
+// remember notes an incarnation, durably and for the learners.
+func (l *Leader) remember(k Known) {
+	if merged, changed := mergeKnown(l.known, []Known{k}); changed {
+		l.known, l.step.Known = merged, merged
+		l.outbox.marks |= markKnown
+		l.knownSeq++
+	}
+}
+
+// spread tells the learners in the live stream what is remembered, if they have not
+// been told yet.
+func (l *Leader) spread() {
+	for _, p := range l.links {
+		if p.forwarded() && p.knownSeq != l.knownSeq {
+			p.knownSeq = l.knownSeq
+			l.send(Message{Kind: Ping, To: p.sid, Epoch: l.epoch, Zxid: l.win.last().ID, Seq: uint64(l.now), Known: l.known})
+		}
+	}
+}

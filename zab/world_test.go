@@ -1,0 +1,509 @@
+package zab_test
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/zabkeeper/zabkeeper/quorum"
+	"github.com/zabkeeper/zabkeeper/zab"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+)
+
+// failer is what the world needs of a test.
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// world is an ensemble of real roles on model disks and model links, with the
+// invariants of spec hazards 12 checked at every step. It makes no choices: a script or
+// a random source drives it.
+type world struct {
+	t     failer
+	ens   *quorum.Ensemble
+	nodes []*node // by sid, nil where there is none
+	cfg   zab.Config
+	trace func(format string, args ...any)
+
+	// Ground truth.
+	committed   []zxid.Point                // every transaction ever delivered, in order
+	held        map[zxid.Point]quorum.Set   // who ever had it on stable storage
+	established map[zxid.Epoch]*node        // I1
+	proposed    map[zxid.ID]uint64          // hash of everything ever proposed [I3]
+	lives       map[quorum.Incarnation]bool // incarnations given out
+}
+
+// link is a connection of a learner to its leader: two FIFO queues.
+type link struct {
+	learner, leader     *node
+	toLeader, toLearner []zab.Message
+	open                bool
+}
+
+// node is one server: what survives, and the role that it is in.
+type node struct {
+	w   *world
+	sid quorum.SID
+
+	disk  *disk
+	queue []write // submitted, not synced
+	view  *disk   // disk and queue
+	// tree is the applied state: the points of what was delivered. flushed of it survive
+	// a crash.
+	tree    []zxid.Point
+	flushed int
+
+	leader   *zab.Leader
+	learner  learner
+	link     *link   // of the learner
+	links    []*link // of the leader, by sid
+	streams  []*transfer
+	staged   []zab.Entry
+	snapshot []zxid.Point // received with the last SnapChunk
+	ready    bool         // a Ready has been handed out at least once for this role
+	phase    zab.Phase
+	needSnap bool
+	down     bool
+
+	requests []zab.Message // surfaced by the leader
+	answers  []zab.Message // delivered
+	events   []zab.Event
+}
+
+// write is one step on its way to a disk.
+type write struct {
+	step   *zab.Persist
+	snap   []zxid.Point
+	staged []zab.Entry
+}
+
+// transfer is a stream in progress.
+type transfer struct {
+	zab.Stream
+	link *link
+	pos  zxid.ID
+}
+
+type learner interface {
+	Step(zab.Message)
+	Tick()
+	Persisted(uint64)
+	Ready() zab.Ready
+	Phase() zab.Phase
+	Epoch() zxid.Epoch
+	Submit(zab.Kind, []byte)
+	SnapshotStaged(zxid.Point)
+	SnapshotFailed()
+	NeedSnap() bool
+	Check() error
+}
+
+func ensemble(voters, observers []quorum.SID) *quorum.Ensemble {
+	var members []quorum.Member
+	add := func(sid quorum.SID, role quorum.Role) {
+		host := quorum.HostPorts{Host: fmt.Sprintf("s%d", sid), QuorumPort: 2888, ElectionPort: 3888}
+		members = append(members, quorum.Member{SID: sid, Role: role, Quorum: []quorum.HostPorts{host}})
+	}
+	for _, sid := range voters {
+		add(sid, quorum.Participant)
+	}
+	for _, sid := range observers {
+		add(sid, quorum.Observer)
+	}
+	e, err := quorum.NewEnsemble(0, members)
+	if err != nil {
+		panic(err)
+	}
+	return e
+}
+
+func newWorld(t failer, ens *quorum.Ensemble) *world {
+	w := &world{
+		t: t, ens: ens, trace: func(string, ...any) {},
+		cfg:         zab.Config{InitTicks: 20, SyncTicks: 10},
+		held:        make(map[zxid.Point]quorum.Set),
+		established: make(map[zxid.Epoch]*node),
+		proposed:    make(map[zxid.ID]uint64),
+		lives:       make(map[quorum.Incarnation]bool),
+	}
+	for sid := range ens.SIDs().All() {
+		n := &node{w: w, sid: sid, disk: &disk{}}
+		n.disk.incarnation = w.life(sid)
+		n.view = n.disk.clone()
+		w.nodes = append(w.nodes, n)
+	}
+	return w
+}
+
+// life draws the next incarnation of a server.
+func (w *world) life(sid quorum.SID) quorum.Incarnation {
+	for i := byte(1); ; i++ {
+		inc := quorum.Incarnation{byte(sid), i}
+		if !w.lives[inc] {
+			w.lives[inc] = true
+			return inc
+		}
+	}
+}
+
+func (w *world) node(sid quorum.SID) *node {
+	for _, n := range w.nodes {
+		if n.sid == sid {
+			return n
+		}
+	}
+	w.t.Fatalf("no server %v", sid)
+	return nil
+}
+
+func (n *node) voter() bool { return n.w.ens.Voters().Has(n.sid) }
+func (n *node) idle() bool  { return n.leader == nil && n.learner == nil }
+
+func (n *node) applied() zxid.Point {
+	if len(n.tree) == 0 {
+		return zxid.Point{}
+	}
+	return n.tree[len(n.tree)-1]
+}
+
+func (n *node) config() zab.Config {
+	cfg := n.w.cfg
+	cfg.Self, cfg.Ensemble = n.sid, n.w.ens
+	cfg.Durable = n.disk.durable(n.applied().ID)
+	cfg.NeedSnap = n.needSnap
+	cfg.NewCluster = quorum.ClusterID{0xc1, byte(n.sid), byte(len(n.w.established))}
+	return cfg
+}
+
+// lead makes the server a leader.
+func (n *node) lead() {
+	n.end("new role")
+	n.phase = zab.Discovery
+	n.leader = zab.Lead(n.config())
+	n.links = make([]*link, quorum.MaxSID+1)
+}
+
+// follow makes the server a follower or observer of a leader.
+func (n *node) follow(leader *node) {
+	n.end("new role")
+	n.phase = zab.Discovery
+	if n.voter() {
+		n.learner = zab.NewFollower(n.config(), leader.sid)
+	} else {
+		n.learner = zab.NewObserver(n.config(), leader.sid)
+	}
+	n.link = &link{learner: n, leader: leader, open: true}
+}
+
+// end leaves the role: what was submitted becomes durable, links close.
+func (n *node) end(why string) {
+	if n.idle() {
+		return
+	}
+	n.w.trace("%v: role ends: %s", n.sid, why)
+	n.sync(len(n.queue), false)
+	n.discard()
+}
+
+// discard forgets the role.
+func (n *node) discard() {
+	if n.learner != nil {
+		n.needSnap = n.learner.NeedSnap()
+	}
+	closing := append(slices.Clone(n.links), n.link)
+	n.leader, n.learner, n.link, n.links = nil, nil, nil, nil
+	n.streams, n.staged, n.snapshot = nil, nil, nil
+	n.view = n.disk.clone()
+	for _, l := range closing {
+		if l != nil {
+			l.close()
+		}
+	}
+}
+
+// crash loses everything that is not on disk: of the queue the first keep steps are, of
+// the tree what was flushed and is covered by the log.
+func (n *node) crash(keep int) {
+	n.sync(min(keep, len(n.queue)), false)
+	n.queue = nil
+	n.discard()
+	n.needSnap = false
+	n.tree = n.tree[:min(n.flushed, len(n.tree))]
+	for len(n.tree) > 0 && n.applied().ID > n.disk.last().ID {
+		n.tree = n.tree[:len(n.tree)-1]
+	}
+	n.flushed = len(n.tree)
+}
+
+// wipe loses everything: a new store is born.
+func (n *node) wipe() {
+	n.crash(0)
+	n.disk = &disk{incarnation: n.w.life(n.sid)}
+	n.view = n.disk.clone()
+	n.tree, n.flushed = nil, 0
+}
+
+// close ends a connection: what is in flight is lost and both ends hear of it.
+func (l *link) close() {
+	if !l.open {
+		return
+	}
+	l.open = false
+	l.toLeader, l.toLearner = nil, nil
+	if n := l.leader; n.leader != nil && n.links[l.learner.sid] == l {
+		n.links[l.learner.sid] = nil
+		n.streams = slices.DeleteFunc(n.streams, func(s *transfer) bool { return s.link == l })
+		n.leader.Disconnected(l.learner.sid)
+	}
+	if n := l.learner; n.link == l {
+		n.end("link closed")
+	}
+}
+
+// deliverToLeader hands over the first message of a link.
+func (l *link) deliverToLeader() {
+	m := l.toLeader[0]
+	l.toLeader = l.toLeader[1:]
+	n := l.leader
+	if n.leader == nil {
+		l.close()
+		return
+	}
+	if old := n.links[l.learner.sid]; old != l {
+		if old != nil {
+			old.close()
+		}
+		if n.leader == nil {
+			return
+		}
+		n.links[l.learner.sid] = l
+	}
+	n.leader.Step(m)
+}
+
+// deliverToLearner hands over the first message of a link; the driver's part of a
+// snapshot is done here.
+func (l *link) deliverToLearner() {
+	m := l.toLearner[0]
+	l.toLearner = l.toLearner[1:]
+	n := l.learner
+	if m.Kind != zab.SnapChunk {
+		n.learner.Step(m)
+		return
+	}
+	n.snapshot = decodeSnapshot(m)
+	var at zxid.Point
+	if len(n.snapshot) > 0 {
+		at = n.snapshot[len(n.snapshot)-1]
+	}
+	n.learner.SnapshotStaged(at)
+}
+
+// settle works off what the role wants.
+func (n *node) settle() {
+	if n.idle() {
+		return
+	}
+	var rd zab.Ready
+	var err error
+	if n.leader != nil {
+		rd, err = n.leader.Ready(), n.leader.Check()
+	} else {
+		rd, err = n.learner.Ready(), n.learner.Check()
+	}
+	if err != nil {
+		n.w.t.Fatalf("server %v: invariant broken: %v", n.sid, err)
+	}
+	n.ready = true
+	n.work(rd)
+}
+
+func (n *node) work(rd zab.Ready) {
+	for _, e := range rd.Events {
+		n.w.trace("%v: %s", n.sid, formatEvent(e))
+		n.events = append(n.events, e)
+	}
+	n.checkPhase()
+	n.submit(rd.Persist)
+	for _, m := range rd.Messages {
+		n.w.trace("%v: -> %v %s", n.sid, m.To, formatMessage(m))
+		n.checkPromise(m)
+		if n.learner != nil {
+			n.link.toLeader = append(n.link.toLeader, m)
+		} else if l := n.links[m.To]; l != nil {
+			l.toLearner = append(l.toLearner, m)
+		}
+	}
+	for _, sid := range rd.Drop {
+		n.w.trace("%v: drop %v", n.sid, sid)
+		if l := n.links[sid]; l != nil {
+			l.close()
+		}
+	}
+	for _, s := range rd.Streams {
+		n.w.trace("%v: %s", n.sid, formatStream(s))
+		if l := n.links[s.To]; l != nil {
+			n.streams = append(n.streams, &transfer{Stream: s, link: l, pos: s.From})
+		}
+	}
+	if len(rd.Stage) > 0 {
+		n.w.trace("%v: stage %s", n.sid, formatEntries(rd.Stage))
+		n.staged = append(n.staged, rd.Stage...)
+	}
+	if rd.Commit != 0 {
+		n.w.trace("%v: commit %v", n.sid, rd.Commit)
+		n.apply(rd.Commit)
+	}
+	for _, m := range rd.Deliver {
+		n.w.trace("%v: deliver %v %q", n.sid, m.Kind, m.Data)
+		n.answers = append(n.answers, m)
+	}
+	for _, m := range rd.Requests {
+		n.w.trace("%v: request of %v: %v %q", n.sid, m.From, m.Kind, m.Data)
+		n.requests = append(n.requests, m)
+	}
+	n.checkStopped()
+}
+
+// checkPhase notes establishment.
+func (n *node) checkPhase() {
+	before := n.phase
+	n.phase = n.role().Phase()
+	if n.leader != nil && before != zab.Broadcast && n.phase == zab.Broadcast {
+		n.w.checkEstablished(n)
+	}
+}
+
+func (n *node) checkStopped() {
+	if n.idle() || n.role().Phase() != zab.Stopped {
+		return
+	}
+	n.end("stopped")
+}
+
+type role interface {
+	Phase() zab.Phase
+	Epoch() zxid.Epoch
+	Tick()
+	Persisted(uint64)
+}
+
+func (n *node) role() role {
+	if n.leader != nil {
+		return n.leader
+	}
+	return n.learner
+}
+
+// submit queues a step for the disk.
+func (n *node) submit(p *zab.Persist) {
+	if p == nil {
+		return
+	}
+	n.w.trace("%v: persist %s", n.sid, formatPersist(p))
+	q := write{step: p}
+	if p.Install != nil {
+		q.snap, q.staged = n.snapshot, n.staged
+		n.staged = nil
+	}
+	if p.Truncate != nil && p.Truncate.ID < n.applied().ID {
+		n.w.t.Fatalf("server %v cuts to %v what it applied up to %v [I11]", n.sid, p.Truncate.ID, n.applied().ID)
+	}
+	n.queue = append(n.queue, q)
+	n.view.write(p, q.snap, q.staged)
+	n.w.checkDisk(n, n.view)
+}
+
+// sync makes the first k queued steps durable and, if told so, lets the role know.
+func (n *node) sync(k int, tell bool) {
+	if k == 0 {
+		return
+	}
+	for _, q := range n.queue[:k] {
+		n.disk.write(q.step, q.snap, q.staged)
+		if q.step.Install != nil {
+			n.tree = slices.Clone(q.snap)
+			n.flushed = len(n.tree)
+		}
+	}
+	token := n.queue[k-1].step.Token
+	n.queue = slices.Clone(n.queue[k:])
+	n.w.note(n)
+	if tell {
+		n.role().Persisted(token)
+	}
+}
+
+// apply brings the tree to what is committed.
+func (n *node) apply(to zxid.ID) {
+	for n.applied().ID < to {
+		i := len(n.tree)
+		if i >= n.view.len() {
+			n.w.t.Fatalf("server %v is to commit %v, its history ends at %v", n.sid, to, n.view.last().ID)
+		}
+		p := n.view.at(i)
+		n.w.checkCommit(n, i, p)
+		n.tree = append(n.tree, p)
+	}
+}
+
+// stream sends one piece of a transfer; at most max entries.
+func (n *node) stream(i, maxEntries int) {
+	s := n.streams[i]
+	done := func() { n.streams = slices.Delete(n.streams, i, i+1) }
+	push := func(m zab.Message) {
+		m.From, m.To, m.Epoch = n.sid, s.To, s.Epoch
+		s.link.toLearner = append(s.link.toLearner, m)
+	}
+	if s.Snapshot {
+		push(zab.Message{Kind: zab.Snap, Point: n.applied()})
+		push(encodeSnapshot(n.tree))
+		done()
+		n.leader.StreamDone(s.To, n.applied())
+		return
+	}
+	entries, ok := n.disk.read(s.pos, s.UpTo)
+	if !ok || len(entries) == 0 {
+		done()
+		n.leader.StreamFailed(s.To)
+		return
+	}
+	entries = entries[:min(len(entries), maxEntries)]
+	push(zab.Message{Kind: zab.Proposal, Entries: entries})
+	last := entries[len(entries)-1]
+	s.pos = last.ID
+	if s.pos == s.UpTo {
+		done()
+		n.leader.StreamDone(s.To, last.Point())
+	}
+}
+
+// propose orders transactions at a leader.
+func (n *node) propose(txns ...string) {
+	first := n.leader.Next()
+	prev := n.leader.LastProposed()
+	data := make([][]byte, len(txns))
+	for i, s := range txns {
+		data[i] = []byte(s)
+	}
+	if err := n.leader.Propose(first, data); err != nil {
+		n.w.t.Fatalf("server %v: propose %v after %v: %v", n.sid, first, prev, err)
+	}
+}
+
+// encodeSnapshot puts the points of a tree where the bytes of a snapshot would be.
+func encodeSnapshot(tree []zxid.Point) zab.Message {
+	m := zab.Message{Kind: zab.SnapChunk, Done: true}
+	for _, p := range tree {
+		m.Entries = append(m.Entries, zab.Entry{ID: p.ID, Hash: p.Hash})
+	}
+	return m
+}
+
+func decodeSnapshot(m zab.Message) []zxid.Point {
+	var tree []zxid.Point
+	for _, e := range m.Entries {
+		tree = append(tree, e.Point())
+	}
+	return tree
+}
