@@ -62,6 +62,7 @@ type conn struct {
 	room    sync.Cond
 	waiting bool
 	queue   queue
+	owed    int // the costs in queue
 	// queued is the length of queue, for the reader: only it adds.
 	queued atomic.Int32
 	out    []byte // not yet handed to a write
@@ -183,6 +184,7 @@ func (c *conn) submit() {
 // enqueue puts a request into the queue. The caller holds c.mu.
 func (c *conn) enqueue(r *request) {
 	c.queue.push(r)
+	c.owed += r.cost
 	c.queued.Store(int32(c.queue.len()))
 	c.s.stats.outstanding.Add(1)
 	c.full = c.hold()
@@ -190,6 +192,7 @@ func (c *conn) enqueue(r *request) {
 
 // dequeue removes the head of the queue. The caller holds c.mu.
 func (c *conn) dequeue() {
+	c.owed -= c.queue.at(0).cost
 	c.queue.pop()
 	c.queued.Store(int32(c.queue.len()))
 	c.s.stats.outstanding.Add(-1)
@@ -199,11 +202,11 @@ func (c *conn) dequeue() {
 }
 
 // hold reports whether the connection must not be read for now: its own or everybody's
-// unanswered requests are too many, or it does not take its answers. The
-// caller holds c.mu.
+// unanswered requests are too many, the answers to them promise to be too long, or it does
+// not take its answers. The caller holds c.mu.
 func (c *conn) hold() bool {
 	n := c.queue.len()
-	return n >= c.s.cfg.MaxOutstanding || len(c.out) > softOutput ||
+	return n >= c.s.cfg.MaxOutstanding || len(c.out) > softOutput || c.owed > c.s.cfg.MaxOutput/2 ||
 		n > 0 && c.s.stats.outstanding.Load() > int64(c.s.cfg.GlobalOutstanding)
 }
 

@@ -53,12 +53,10 @@ type Proposer interface {
 	Answer(to Origin, kind Kind, payload []byte)
 }
 
-// Store is the tree. Reads are safe beside Install, as *store.Store promises them; the
-// server calls Install from one goroutine.
+// Store is the tree. Reads are safe beside Install, as *store.Store promises them, and
+// leave the node in a cache; the server calls Install from one goroutine.
 type Store interface {
 	znode.View
-	// Warm loads the node at path into the cache, so that a following Node is fast.
-	Warm(path string)
 	// Sessions calls yield with each live session and its timeout in ms, ascending,
 	// until it returns false.
 	Sessions(yield func(id proto.SessionID, timeout int32) bool)

@@ -58,9 +58,9 @@
 // # Limits
 //
 // Frames by Config.MaxFrame: close. Connections by MaxCnxns and MaxClientCnxns: reset. Unanswered
-// requests by MaxOutstanding and GlobalOutstanding: the connection is not read. Unsent
-// output: at 256 KiB the connection is neither read nor has queued reads answered, at
-// MaxOutput of events it is closed. Transactions in flight by Window and 64 MiB: the
+// requests by MaxOutstanding, GlobalOutstanding, and half of MaxOutput for what their answers
+// are estimated to be: the connection is not read. Unsent output: at 256 KiB the connection is
+// neither read nor has queued reads answered, at MaxOutput it is closed. Transactions in flight by Window and 64 MiB: the
 // primary stops taking requests. Identities of a connection: 64, then authentication fails.
 //
 // The package follows spec client-protocol, and spec semantics 8, 9, 14 and 15.

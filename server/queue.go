@@ -28,9 +28,11 @@ type request struct {
 	// fixed requests are answered with code and zxid, whatever the tree says.
 	fixed bool
 	// last closes the connection behind the answer.
-	last   bool
-	code   proto.Code
-	zxid   zxid.ID
+	last bool
+	code proto.Code
+	zxid zxid.ID
+	// cost estimates the bytes of the answer to a read, beyond the usual hundred.
+	cost   int
 	path   string
 	body   proto.Request // of the operations that need more than path and watch
 	who    *identity

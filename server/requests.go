@@ -78,36 +78,52 @@ func (c *conn) read(r *request, malformed error) bool {
 	if malformed != nil {
 		return c.refuse(r, proto.CodeMarshallingError)
 	}
-	c.warm(r)
+	r.cost = c.warm(r)
 	return c.put(r)
 }
 
-// warm loads what the request is about into the cache, before any lock is held.
-func (c *conn) warm(r *request) {
-	store := c.s.tree.store
-	if r.path != "" {
-		store.Warm(r.path)
-	}
+// warm loads what the request is about into the cache, before any lock is held, and
+// estimates the length of the answer.
+func (c *conn) warm(r *request) (cost int) {
 	switch body := r.body.(type) {
 	case *proto.SetWatches:
-		warmAll(store, body)
+		c.warmAll(body)
 	case *proto.SetWatches2:
-		warmAll(store, &body.SetWatches)
+		c.warmAll(&body.SetWatches)
 	case *proto.MultiRequest:
 		for i := range body.Ops {
-			if read, ok := body.Ops[i].Request.(*proto.ReadRequest); ok && read.Path != "" {
-				store.Warm(read.Path)
+			if read, ok := body.Ops[i].Request.(*proto.ReadRequest); ok {
+				cost += c.warmNode(read.Path, body.Ops[i].Op)
 			}
 		}
+	case nil:
+		if r.path != "" {
+			cost = c.warmNode(r.path, r.op)
+		}
 	}
+	return cost
 }
 
-func warmAll(store Store, w *proto.SetWatches) {
+// nameCost is what a child's name is taken for in an answer.
+const nameCost = 24
+
+func (c *conn) warmNode(path string, op proto.Op) (cost int) {
+	n := c.node(path)
+	switch {
+	case n == nil:
+		return 0
+	case op == proto.OpGetData:
+		return len(n.Data)
+	case op == proto.OpGetChildren || op == proto.OpGetChildren2:
+		return nameCost * int(n.NumChildren)
+	}
+	return 0
+}
+
+func (c *conn) warmAll(w *proto.SetWatches) {
 	for _, list := range [...][]string{w.Data, w.Exist, w.Child} {
 		for _, path := range list {
-			if path != "" {
-				store.Warm(path)
-			}
+			c.node(path)
 		}
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/zabkeeper/zabkeeper/server/fourletter"
 	"github.com/zabkeeper/zabkeeper/zab"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
+	"github.com/zabkeeper/zabkeeper/znode"
 )
 
 // Config is what a Node is made of. Conf and Fatal must be set.
@@ -192,6 +193,10 @@ func (n *Node) newTransport() (*transport.Transport, error) {
 		BindTries:      n.conf.ElectionPortBindRetry,
 		Dial:           n.cfg.Dial,
 		ConnectTimeout: n.conf.CnxTimeout,
+		// A peer that takes nothing for as long as it may be silent is gone.
+		HandshakeTimeout: n.conf.SyncTimeout(),
+		WriteTimeout:     n.conf.SyncTimeout(),
+		MaxFrame:         max(transport.DefaultMaxFrame, 2*znode.MaxTxn(n.conf.JuteMaxBuffer)),
 	}
 	if n.cfg.QuorumListener != nil {
 		cfg.QuorumListeners = []net.Listener{n.cfg.QuorumListener}
