@@ -51,7 +51,10 @@ bench: ## the benchmarks beside the code
 jepsen: build ## MINUTES of kills and pauses of real processes under load
 	$(GO) run ./jepsen/cmd/torture --binary ./zabkeeper --minutes $(MINUTES)
 
+suites: ## other projects' own tests against this server
+	jepsen/suites/go-zookeeper
+
 cover: ## coverage in coverage.out
 	$(GO) test -coverprofile=coverage.out ./...
 
-.PHONY: help build test race invariants lint fmt generate verify rewrite sim fuzz bench jepsen cover
+.PHONY: help build test race invariants lint fmt generate verify rewrite sim fuzz bench jepsen suites cover

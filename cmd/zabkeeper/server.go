@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/pprof"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
@@ -25,6 +28,7 @@ type serverOptions struct {
 	dataDir  string
 	logLevel string
 	strict   bool
+	pprof    string
 	set      []string
 }
 
@@ -44,6 +48,7 @@ order, with exit code 0. A second one ends it at once.`,
 	cmd.Flags().StringVar(&o.dataDir, "data-dir", "", "data directory, in place of dataDir of the configuration")
 	cmd.Flags().StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	cmd.Flags().BoolVar(&o.strict, "strict-config", false, "refuse unknown keys")
+	cmd.Flags().StringVar(&o.pprof, "pprof", "", "serve Go profiles on this address, such as 127.0.0.1:6060")
 	cmd.Flags().StringArrayVarP(&o.set, "set", "D", nil, "override a setting: -D key=value")
 	return cmd
 }
@@ -61,6 +66,12 @@ func runServer(o serverOptions, args []string) error {
 	}
 	report(log, cfg)
 
+	if o.pprof != "" {
+		if err := serveProfiles(log, o.pprof); err != nil {
+			log.Error().Err(err).Msg("cannot start")
+			return &reportedError{err}
+		}
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	b := thisBuild()
@@ -86,6 +97,22 @@ func runServer(o serverOptions, args []string) error {
 		return &reportedError{err}
 	}
 	log.Info().Msg("stopped")
+	return nil
+}
+
+// serveProfiles serves net/http/pprof for the life of the process.
+func serveProfiles(log zerolog.Logger, addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("--pprof: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	log.Warn().Stringer("address", l.Addr()).Msg("profiles are served without authentication")
+	go func() { log.Error().Err(srv.Serve(l)).Msg("profiles ended") }()
 	return nil
 }
 
