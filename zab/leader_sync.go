@@ -201,13 +201,14 @@ func (l *Leader) establish() {
 		l.remember(Known{SID: l.self, Incarnation: l.me.life})
 	}
 	for _, p := range l.links {
-		if p.state != linkSynced {
-			continue
-		}
-		if p.voter != nil {
+		if p.state == linkSynced && p.voter != nil {
 			l.accept(p)
 		}
-		l.upToDate(p)
+	}
+	for _, p := range l.links {
+		if p.state == linkSynced {
+			l.upToDate(p)
+		}
 	}
 	l.synchroniseAll()
 }
