@@ -26,11 +26,9 @@ func (t *tenure) startStream(s zab.Stream) {
 	if !ok {
 		return // it left meanwhile; the machine hears of that
 	}
-	from := s.From
-	if s.Snapshot {
-		from = t.p.cfg.StateMachine.Applied().ID
-	}
-	release := t.p.cfg.Log.Pin(from)
+	// A snapshot's point is not known before it is open, and may be behind what was handed
+	// over: s.From is zero then, and nothing is trimmed.
+	release := t.p.cfg.Log.Pin(s.From)
 	t.stopStream(s.To)
 	ctx, cancel := context.WithCancel(t.ctx)
 	t.streams[s.To] = &stream{cancel: cancel, release: release}
