@@ -217,7 +217,7 @@ func (p *Peer) serve(ctx context.Context, outcome *fle.Outcome) error {
 		return err
 	}
 	err = t.run()
-	if closeErr := t.close(); err == nil {
+	if closeErr := t.close(err != nil); err == nil {
 		err = closeErr
 	}
 	return err

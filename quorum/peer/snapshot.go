@@ -63,3 +63,20 @@ func (t *tenure) install() error {
 	t.sink, t.installToken, t.installPoint = nil, 0, zxid.Point{}
 	return nil
 }
+
+// endSnapshot settles, once the log's writer is closed, what becomes of a snapshot at
+// the end of a role. If the step that replaces the history is durable, the state must follow
+// before anything else happens. If the log has failed and it is not, the state must not be ahead.
+func (t *tenure) endSnapshot() error {
+	switch {
+	case t.installToken != 0:
+		if t.p.cfg.Log.Durable().History.Base == t.installPoint {
+			return t.install()
+		}
+	case t.sink != nil:
+		if err := t.sink.Discard(); err != nil {
+			return fmt.Errorf("peer: discard a partial snapshot: %w", err)
+		}
+	}
+	return nil
+}

@@ -292,6 +292,9 @@ func (t *tenure) received(e event) error {
 func (t *tenure) learned(m zab.Message) error {
 	switch m.Kind {
 	case zab.Snap:
+		if t.installToken != 0 {
+			break // out of place, as the role will say; the snapshot in hand is the history's
+		}
 		if err := t.beginSnapshot(); err != nil {
 			return err
 		}
@@ -342,8 +345,9 @@ func (t *tenure) propose(e event) error {
 }
 
 // close ends the tenure: clients first, then streams and links, then the log, so that what
-// the next election reads of the disk is final.
-func (t *tenure) close() error {
+// the next election reads of the disk is final. failed says that this server cannot go on: what
+// a staged snapshot and the log's intent say is then left to the next start.
+func (t *tenure) close(failed bool) error {
 	p := t.p
 	established := t.phase == zab.Broadcast
 	p.leading.Store(0)
@@ -362,15 +366,9 @@ func (t *tenure) close() error {
 		p.needSnap = t.learner.NeedSnap() || t.noPoint
 	}
 	t.writer.Close()
-	if t.installToken != 0 {
-		// The step that replaces the history was given to the log and is durable now; the
-		// state must follow before anything else happens.
-		if err := t.install(); err != nil {
+	if !failed {
+		if err := t.endSnapshot(); err != nil {
 			return err
-		}
-	} else if t.sink != nil {
-		if err := t.sink.Discard(); err != nil {
-			return fmt.Errorf("peer: discard a partial snapshot: %w", err)
 		}
 	}
 	p.learnFrom(t.leader != nil, established)
