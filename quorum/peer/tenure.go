@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -133,9 +135,11 @@ func (t *tenure) takeRole() {
 	}
 }
 
-// adoptHellos takes over the links of learners that were quicker than this server.
+// adoptHellos takes over the links of learners that were quicker than this server, in
+// the order in which they came: of two links of one learner the newer counts.
 func (t *tenure) adoptHellos() {
-	for link, h := range t.p.hellos {
+	for _, link := range slices.Sorted(maps.Keys(t.p.hellos)) {
+		h := t.p.hellos[link]
 		delete(t.p.hellos, link)
 		t.linkUp(event{kind: evLinkUp, link: link, sid: h.sid})
 		t.received(event{kind: evReceived, link: link, msgs: h.msgs})
