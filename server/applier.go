@@ -249,6 +249,7 @@ func (a *applier) flush() {
 	}
 	s := a.s
 	a.now = s.now()
+	a.countSessions()
 	s.tree.mu.Lock()
 	if err := s.cfg.Store.Install(a.changes, a.at); err != nil {
 		s.tree.mu.Unlock()
@@ -277,6 +278,17 @@ func (a *applier) flush() {
 	clear(a.batch)
 	a.batch = a.batch[:0]
 	a.changes.Reset(s.cfg.Store)
+}
+
+// countSessions books the sessions that the batch begins and ends.
+func (a *applier) countSessions() {
+	a.changes.Sessions(func(id proto.SessionID, _ int32, live bool) {
+		if _, was := a.s.cfg.Store.Session(id); live && !was {
+			a.s.sessionCount.Add(1)
+		} else if was && !live {
+			a.s.sessionCount.Add(-1)
+		}
+	})
 }
 
 // finish fires the watches of one installed transaction and answers its request.

@@ -285,13 +285,16 @@ func TestWindowHoldsThePrimaryBack(t *testing.T) {
 // Half-closed clients, such as netcat, get the whole answer to a word.
 func TestWordWithHalfClosedClient(t *testing.T) {
 	m := newTwin(t, 1, nil).members[0]
+	m.connect(t)
+	m.connect(t)
+	m.connect(t).must(proto.OpCloseSession, nil)
 	c := m.dial(t)
 	c.write([]byte("mntr\n"))
 	if err := c.nc.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
 	text := c.closed()
-	for _, want := range []string{"zk_version\t3.9.5-", "zk_server_state\tleader\n", "zk_znode_count\t5\n", "zk_quorum_size\t1\n"} {
+	for _, want := range []string{"zk_version\t3.9.5-", "zk_server_state\tleader\n", "zk_znode_count\t5\n", "zk_quorum_size\t1\n", "zk_global_sessions\t2\n"} {
 		if !bytes.Contains(text, []byte(want)) {
 			t.Errorf("mntr lacks %q:\n%s", want, text)
 		}

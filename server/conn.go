@@ -22,6 +22,8 @@ type conn struct {
 
 	// Of the reader alone.
 	forwards []Forward // of this burst, not submitted yet
+	slab     []byte    // payloads of this burst are cut from it
+	slabSize int       // of the last slab
 	burst    int64     // when it was read, see Server.now
 	handled  int64     // requests of this burst
 	answered int64     // of these, by the reader itself
@@ -40,6 +42,8 @@ type conn struct {
 	joining bool
 	// active is the era of the last input; written by the reader.
 	active atomic.Int64
+	// touched is set by input and taken back when the session is reported as alive.
+	touched atomic.Bool
 	// writing since this era, 0 while no write is under way.
 	writing atomic.Int64
 	// finished is the era in which the last answer was sent, 0 before.
@@ -123,6 +127,7 @@ func (c *conn) serve() {
 // frame may be handled.
 func (c *conn) frames() bool {
 	c.active.Store(c.s.era.Load())
+	c.touched.Store(true)
 	for !c.full {
 		frame, ok, err := c.in.frame(c.s.cfg.MaxFrame)
 		if err != nil {
@@ -163,6 +168,7 @@ func (c *conn) endBurst() {
 		c.flush()
 	}
 	c.handled, c.answered = 0, 0
+	c.slab, c.slabSize = nil, 0
 }
 
 // submit hands the collected writes to the replicator. The requests are in the queue

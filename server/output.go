@@ -59,11 +59,14 @@ func (c *conn) writeOnce() {
 	}
 }
 
-// slim gives up the buffers of a connection without output.
+// slim gives up the buffers of an idle connection.
 func (c *conn) slim() {
 	c.mu.Lock()
 	if len(c.out) == 0 && !c.flushing {
 		c.out, c.spare = nil, nil
+	}
+	if c.queue.len() == 0 {
+		c.queue = queue{}
 	}
 	c.mu.Unlock()
 }

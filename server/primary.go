@@ -21,6 +21,9 @@ type inbound struct {
 // Config.Window.
 const windowBytes = 64 << 20
 
+// keptSlab is the largest buffer that the primary uses again.
+const keptSlab = 1 << 20
+
 // maxKnownIDs bounds the memory for decoded identities.
 const maxKnownIDs = 4096
 
@@ -52,6 +55,7 @@ type primary struct {
 	expired  []proto.SessionID // to be closed
 	next     zxid.ID           // of the next transaction
 	first    zxid.ID           // of the batch
+	asked    znode.Request     // being prepared
 	slab     []byte            // the batch, one transaction after the other
 	ends     []int             // where they end in slab
 	window   []proposed        // proposed and not yet applied
@@ -252,17 +256,21 @@ func (p *primary) propose() {
 	if len(p.ends) == 0 {
 		return
 	}
+	// The log keeps its transactions for long: it gets a copy without slack.
+	batch := append(make([]byte, 0, len(p.slab)), p.slab...)
 	txns := make([][]byte, len(p.ends))
 	start := 0
 	for i, end := range p.ends {
-		txns[i] = p.slab[start:end:end]
+		txns[i] = batch[start:end:end]
 		start = end
 	}
 	p.out.Propose(p.first, txns)
 	p.window = append(p.window, proposed{upTo: p.next - 1, bytes: len(p.slab)})
 	p.inFlight += len(p.slab)
-	p.first, p.ends = p.next, p.ends[:0]
-	p.slab = make([]byte, 0, min(cap(p.slab), windowBytes/16)) // the old one belongs to the log now
+	p.first, p.ends, p.slab = p.next, p.ends[:0], p.slab[:0]
+	if cap(p.slab) > keptSlab {
+		p.slab = nil
+	}
 }
 
 // handle acts on one forward.
@@ -299,7 +307,8 @@ func (p *primary) request(from Origin, e *envelope) error {
 	if err != nil {
 		return err
 	}
-	r := znode.Request{Session: e.session, Cxid: e.cxid, Op: e.op, Body: e.body, IDs: ids, Timeout: e.timeout}
+	r := &p.asked
+	*r = znode.Request{Session: e.session, Cxid: e.cxid, Op: e.op, Body: e.body, IDs: ids, Timeout: e.timeout}
 	switch e.op {
 	case proto.OpCreateSession:
 		if p.sessions.Known(e.session) { // hazard H-69
@@ -319,7 +328,7 @@ func (p *primary) request(from Origin, e *envelope) error {
 		case session.OK:
 		}
 	}
-	p.prepare(&r)
+	p.prepare(r)
 	return nil
 }
 

@@ -40,16 +40,12 @@ type request struct {
 	since  int64  // ns, see Server.now
 }
 
-// queue is a FIFO of requests in a ring that grows by doubling and is dropped when it has
-// been large and becomes empty.
+// queue is a FIFO of requests in a ring that grows by doubling.
 type queue struct {
 	ring []request // the length is a power of two
 	head int
 	n    int
 }
-
-// keptRing is the largest ring that an idle connection keeps.
-const keptRing = 32
 
 func (q *queue) len() int { return q.n }
 
@@ -76,7 +72,5 @@ func (q *queue) grow() {
 func (q *queue) pop() {
 	*q.at(0) = request{}
 	q.head = (q.head + 1) & (len(q.ring) - 1)
-	if q.n--; q.n == 0 && len(q.ring) > keptRing {
-		*q = queue{}
-	}
+	q.n--
 }

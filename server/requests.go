@@ -161,12 +161,28 @@ func (c *conn) write(r *request, body []byte) bool {
 	}
 	r.wait = forCommit
 	e := envelope{conn: c.id, session: c.session, cxid: r.xid, op: r.op, ids: r.who.encoded, body: body}
-	c.forward(r, Forward{Kind: KindRequest, Payload: e.append(make([]byte, 0, envelopeLen+len(e.ids)+len(body)))})
+	c.forward(r, Forward{Kind: KindRequest, Payload: e.append(c.payload(envelopeLen + len(e.ids) + len(body)))})
 	return r.op != proto.OpCloseSession // nothing behind it is answered
 }
 
 // envelopeLen is the length of an envelope without identities and body.
 const envelopeLen = 33
+
+// maxSlab bounds what one allocation for payloads may keep alive.
+const maxSlab = 8 << 10
+
+// payload returns an empty buffer for n bytes. The writes of one burst share allocations
+// that double, so that a lone write costs no more than itself.
+func (c *conn) payload(n int) []byte {
+	if cap(c.slab)-len(c.slab) < n {
+		c.slabSize = min(2*c.slabSize, maxSlab)
+		c.slab = make([]byte, 0, max(n, c.slabSize))
+		c.slabSize = cap(c.slab)
+	}
+	start := len(c.slab)
+	c.slab = c.slab[:start+n]
+	return c.slab[start : start : start+n]
+}
 
 // forward queues a request and collects what it submits.
 func (c *conn) forward(r *request, f Forward) {

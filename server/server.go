@@ -25,6 +25,8 @@ type Server struct {
 	watches *watch.Registry[*conn]
 	applier applier
 	stats   stats
+	// sessionCount is the number of sessions in the tree; written by the applier.
+	sessionCount atomic.Int64
 	// era counts housekeeping rounds, from 1. Connections store it when they see traffic.
 	era atomic.Int64
 	// primary is the leader-side pipeline, nil while this server does not lead.
@@ -69,7 +71,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.era.Store(1)
 	s.tree.store = cfg.Store
-	s.tree.applied = cfg.Store.Applied().ID
+	s.adoptTree()
 	s.applier.init(s)
 	return s, nil
 }
@@ -79,6 +81,9 @@ func New(cfg Config) (*Server, error) {
 // once; before Serve they wait a moment or are turned away. A nil l serves nobody. The
 // error is that of a listener that broke.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	s.tree.mu.Lock()
+	s.adoptTree() // its owner may have brought it forward since New
+	s.tree.mu.Unlock()
 	s.wg.Go(s.applier.run)
 	stop := make(chan struct{})
 	s.wg.Go(func() { s.keepHouse(stop) })
@@ -105,6 +110,18 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	s.applier.close()
 	s.wg.Wait()
 	return err
+}
+
+// adoptTree takes the tree as the store has it. The caller holds the tree's lock, or nobody
+// else knows the server yet.
+func (s *Server) adoptTree() {
+	s.tree.rise(s.cfg.Store.Applied().ID)
+	var n int64
+	s.cfg.Store.Sessions(func(proto.SessionID, int32) bool {
+		n++
+		return true
+	})
+	s.sessionCount.Store(n)
 }
 
 // now returns nanoseconds since New, for request latencies.
@@ -142,7 +159,7 @@ func (s *Server) Replace(replace func() error) error {
 			s.tree.mu.Lock()
 			defer s.tree.mu.Unlock()
 			err := replace()
-			s.tree.rise(s.cfg.Store.Applied().ID)
+			s.adoptTree()
 			done <- err
 		}})
 	})

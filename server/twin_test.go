@@ -33,7 +33,6 @@ type twin struct {
 	last   zxid.Point
 	held   bool
 	queue  []event // not yet delivered, while held
-	sent   []server.Forward
 }
 
 // event is a batch for everybody or an answer for one.
@@ -155,6 +154,9 @@ func (w *twin) lead(i int) {
 	for _, m := range w.members {
 		m.srv.Serve(m.peer.Load().Mode)
 	}
+	for _, m := range w.members {
+		eventually(m.t, "the server serves", m.srv.Serving)
+	}
 }
 
 // depose ends the reign: nobody serves until lead.
@@ -232,7 +234,6 @@ func (w *twin) heldTxns() int {
 func (m *member) Submit(fs []server.Forward) {
 	m.twin.mu.Lock()
 	leader := m.twin.leader
-	m.twin.sent = append(m.twin.sent, fs...)
 	m.twin.mu.Unlock()
 	if leader >= 0 {
 		m.twin.members[leader].srv.Forwarded(m.id, fs)

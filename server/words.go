@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/server/fourletter"
 )
 
@@ -73,7 +72,7 @@ func (s *Server) metrics(st *Stats, peer *PeerStatus) []Metric {
 	add("watch_count", int64(st.Watches))
 	add("ephemerals_count", int64(store.EphemeralCount()))
 	add("approximate_data_size", store.DataSize())
-	add("global_sessions", s.countSessions())
+	add("global_sessions", s.sessionCount.Load())
 	add("local_sessions", 0)
 	if open, limit, ok := descriptors(); ok {
 		add("open_file_descriptor_count", open)
@@ -95,16 +94,6 @@ func (s *Server) metrics(st *Stats, peer *PeerStatus) []Metric {
 		add("min_proposal_size", int64(peer.MinProposal))
 	}
 	return append(list, peer.Extra...)
-}
-
-// countSessions counts the live sessions of the whole ensemble.
-func (s *Server) countSessions() int64 {
-	var n int64
-	s.cfg.Store.Sessions(func(proto.SessionID, int32) bool {
-		n++
-		return true
-	})
-	return n
 }
 
 // descriptors returns how many files the process has open and may open, where the
