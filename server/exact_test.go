@@ -57,7 +57,7 @@ func TestRepliesShowExactlyTheirZxid(t *testing.T) {
 			case <-time.After(time.Millisecond):
 				w.hold()
 			}
-			time.Sleep(time.Millisecond) //nolint:forbidigo // lets a lump gather
+			<-time.After(time.Millisecond) // lets a lump gather
 			w.release(true)
 		}
 	}()

@@ -271,7 +271,7 @@ func eventually(t testing.TB, what string, cond func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}
-		time.Sleep(200 * time.Microsecond)
+		<-time.After(200 * time.Microsecond)
 	}
 }
 
