@@ -1,0 +1,163 @@
+package txnlog
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+)
+
+// The file names of the watermark, inside the log's directory. Pebble ignores both.
+const (
+	watermarkFile = "WATERMARK"
+	watermarkTemp = "WATERMARK.tmp"
+)
+
+// readWatermark returns the stored watermark; found is false if there is none.
+func readWatermark(fsys vfs.FS, dir string) (w watermark, found bool, err error) {
+	f, err := fsys.Open(fsys.PathJoin(dir, watermarkFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return watermark{}, false, nil
+	}
+	if err != nil {
+		return watermark{}, false, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, recordFrame+watermarkLen+1))
+	if err != nil {
+		return watermark{}, true, err
+	}
+	w, err = decodeWatermark(b)
+	return w, true, err
+}
+
+// writeWatermark replaces the file: temporary file, sync, rename, sync of the directory
+// (spec zab-and-election 14.11, hazard H-21).
+func writeWatermark(fsys vfs.FS, dir string, w watermark) error {
+	temp := fsys.PathJoin(dir, watermarkTemp)
+	f, err := fsys.Create(temp, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(w.encode())
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := fsys.Rename(temp, fsys.PathJoin(dir, watermarkFile)); err != nil {
+		return err
+	}
+	return syncDir(fsys, dir)
+}
+
+func syncDir(fsys vfs.FS, dir string) error {
+	d, err := fsys.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// setWatermark writes the watermark unless it says so already. Callers hold commitMu.
+func (l *Log) setWatermark(w watermark) error {
+	if w == l.mark {
+		return nil
+	}
+	if err := writeWatermark(l.cfg.FS, l.cfg.Dir, w); err != nil {
+		return fault("write the watermark in", l.cfg.Dir, err)
+	}
+	l.mark, l.unmarked = w, 0
+	return nil
+}
+
+// raiseWatermark notes what is synced: once enough was written since the last time, after
+// every new promise, and when it is forced to. Without syncs there is nothing that it could
+// vouch for.
+func (l *Log) raiseWatermark(force bool) error {
+	if l.cfg.NoSync {
+		return nil
+	}
+	l.mu.Lock()
+	w := l.now.watermark()
+	l.mu.Unlock()
+	if !force && l.unmarked < l.cfg.WatermarkBytes && w.promised == l.mark.promised {
+		return nil
+	}
+	return l.setWatermark(w)
+}
+
+// lowerWatermark prepares for items that remove entries: the watermark must never lie
+// above what a crash can leave behind. It does not hide a loss: that is recorded in the
+// store itself since Open. It reports whether there are such items.
+func (l *Log) lowerWatermark(group []item) (cuts bool, err error) {
+	w := l.mark
+	for i := range group {
+		if !group[i].cuts() {
+			continue
+		}
+		cuts = true
+		if group[i].step.Install != nil {
+			w.at = zxid.Point{}
+		} else if p := *group[i].step.Truncate; p.ID < w.at.ID {
+			w.at = p
+		}
+	}
+	return cuts, l.setWatermark(w)
+}
+
+// checkWatermark compares the log with what it once had durable (R6). A loss is recorded
+// in the store before the watermark is lowered to what is left: only the installation of
+// a snapshot clears it (hazards H-17, H-18).
+func (l *Log) checkWatermark(created bool) error {
+	w, found, err := readWatermark(l.cfg.FS, l.cfg.Dir)
+	switch {
+	case err != nil && !errors.Is(err, errRecord) && !errors.Is(err, errNewer):
+		return fault("read the watermark in", l.cfg.Dir, err)
+	case err != nil:
+		l.cfg.Logger.Warn().Err(err).Str("dir", l.cfg.Dir).Msg("watermark is unreadable, taken for zero")
+		return nil
+	case !found:
+		return nil
+	}
+	kept, err := l.passes(w.at)
+	if err != nil {
+		return err
+	}
+	l.mark = w
+	if kept && !created && w.incarnation == l.now.incarnation && w.promised <= l.now.promise.Epoch {
+		if l.cfg.NoSync { // from now on a crash may take back what was acknowledged
+			return l.setWatermark(watermark{incarnation: w.incarnation})
+		}
+		return nil
+	}
+	l.cfg.Logger.Error().Str("dir", l.cfg.Dir).Stringer("had", w.at).Uint32("promised", uint32(w.promised)).
+		Stringer("has", l.now.last()).Uint32("accepted", uint32(l.now.promise.Epoch)).
+		Str("remedy", remedyUntrusted).Msg("what was durable is lost, the log is not trusted")
+	l.now.untrusted = true
+	if err := l.batch.Set(kindHistory.key(), l.now.history.encode(), nil); err != nil {
+		return fault("write", l.cfg.Dir, err)
+	}
+	if err := l.commit(pebble.Sync); err != nil {
+		return err
+	}
+	return l.setWatermark(l.now.watermark())
+}
+
+// passes reports whether the log passes through p or starts above it.
+func (l *Log) passes(p zxid.Point) (bool, error) {
+	if p.ID < l.now.base.ID || p.ID == 0 {
+		return true, nil
+	}
+	l.next.copyFrom(&l.now)
+	err := l.locate(p)
+	if errors.Is(err, ErrNoPoint) {
+		return false, nil
+	}
+	return err == nil, err
+}
