@@ -271,15 +271,16 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
-// The first error of the disk is the last thing that happens: no acknowledgement after
-// it, no retry that could succeed by accident [H-03, H-05, H-16].
-func TestDiskErrors(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		op   func(errorfs.Op) bool
-		err  error
-		kind error
-	}{
+// diskError is an operation that fails once, how, and what the log makes of it.
+type diskError struct {
+	name string
+	op   func(errorfs.Op) bool
+	err  error
+	kind error
+}
+
+func diskErrors() []diskError {
+	return []diskError{
 		{"sync", func(op errorfs.Op) bool {
 			return op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
 		}, syscall.EIO, syscall.EIO},
@@ -296,7 +297,13 @@ func TestDiskErrors(t *testing.T) {
 		}, syscall.ENOSPC, txnlog.ErrDiskFull},
 		{"rename the watermark", func(op errorfs.Op) bool { return op.Kind == errorfs.OpRename },
 			syscall.EIO, syscall.EIO},
-	} {
+	}
+}
+
+// The first error of the disk is the last thing that happens: no acknowledgement after
+// it, no retry that could succeed by accident [H-03, H-05, H-16].
+func TestDiskErrors(t *testing.T) {
+	for _, c := range diskErrors() {
 		t.Run(c.name, func(t *testing.T) {
 			var armed atomic.Bool // one error, then the disk is well again
 			mem := vfs.NewCrashableMem()
