@@ -172,6 +172,8 @@ func TestSessions(t *testing.T) {
 		{"two sessions", []check.Op{set(1, 1, 2, "a", 1, 11), read(get, 2, 3, 4, "init", 0, 5, 6)}, ""},
 		{"header went back", []check.Op{read(get, 1, 1, 2, "a", 1, 11, 13), read(get, 1, 3, 4, "a", 1, 11, 12)}, "back in time"},
 		{"did not read its own write", []check.Op{set(1, 1, 2, "a", 1, 11), read(get, 1, 3, 4, "init", 0, 5, 12)}, "older state"},
+		{"under way together", []check.Op{set(1, 1, 9, "b", 2, 12), read(get, 1, 2, 8, "a", 1, 11, 11)}, ""},
+		{"back behind one of two", []check.Op{set(1, 1, 9, "b", 2, 12), read(get, 1, 2, 8, "a", 1, 11, 11), read(get, 1, 10, 11, "a", 1, 11, 11)}, "back in time"},
 		{"state went back", []check.Op{read(get, 1, 1, 2, "b", 2, 12, 13), read(get, 1, 3, 4, "a", 1, 11, 14)}, "older state"},
 	}, check.Sessions)
 }

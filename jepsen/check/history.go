@@ -55,7 +55,8 @@ type Stat struct {
 	NumChildren    int32 `json:",omitempty"`
 }
 
-// Op is one operation of one client. A session has at most one operation under way.
+// Op is one operation of one client. A session has at most one operation under way, but for the
+// pipelined ones, whose Zxid is only known when they are writes.
 type Op struct {
 	Workload string
 	Client   int   // which client of the workload

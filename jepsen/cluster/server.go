@@ -70,7 +70,7 @@ func (s *server) start() error {
 		}
 		started <- err
 		if err == nil {
-			_ = cmd.Wait() //nolint:errcheck // the state says it all
+			_ = cmd.Wait() // the state says it all
 			p.state = cmd.ProcessState
 		}
 	}()
@@ -104,11 +104,8 @@ func (s *server) signal(sig syscall.Signal, ends bool) (*process, error) {
 		return nil, fmt.Errorf("cluster: server %d: %v: %w", s.id, sig, err)
 	}
 	p.asked = p.asked || ends
-	switch sig {
-	case syscall.SIGSTOP:
-		s.paused = true
-	case syscall.SIGCONT:
-		s.paused = false
+	if sig == syscall.SIGSTOP || sig == syscall.SIGCONT {
+		s.paused = sig == syscall.SIGSTOP
 	}
 	return p, nil
 }

@@ -130,7 +130,7 @@ func (f *fake) Resume(id int) error {
 	return f.note("resume %d", id)
 }
 
-func (f *fake) WaitServing(ctx context.Context, ids ...int) error {
+func (f *fake) WaitServing(ctx context.Context, _ ...int) error {
 	if f.fail == "serve" {
 		<-ctx.Done()
 		return errFake
@@ -180,8 +180,10 @@ func TestRunKeepsTime(t *testing.T) {
 // Whatever ends a run, nobody stays down or stopped.
 func TestRunHeals(t *testing.T) {
 	plans := [][]nemesis.Act{
-		{act(nemesis.Kill, nemesis.Leader, 1)}, {act(nemesis.Pause, nemesis.Leader, 1)},
-		{act(nemesis.KillAll, nemesis.All, 1)}, {act(nemesis.Rolling, nemesis.All, 1)},
+		{act(nemesis.Kill, nemesis.Leader, 1)},
+		{act(nemesis.Pause, nemesis.Leader, 1)},
+		{act(nemesis.KillAll, nemesis.All, 1)},
+		{act(nemesis.Rolling, nemesis.All, 1)},
 	}
 	for _, plan := range plans {
 		synctest.Test(t, func(t *testing.T) {

@@ -11,6 +11,7 @@
 // The workloads:
 //
 //   - register: set, compare-and-set by version, get, and get after sync, of many keys;
+//   - pipeline: sets and gets of few keys by sessions with many requests under way;
 //   - append: persistent sequential nodes and nodes of unique names, each created once;
 //   - lock: the ephemeral sequential recipe, its holders writing under a fencing token;
 //   - ephemeral: sessions that register nodes and then close, or fall silent, or stay.

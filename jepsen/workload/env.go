@@ -46,6 +46,8 @@ func New(list string) ([]Workload, error) {
 		switch strings.TrimSpace(name) {
 		case "register":
 			out = append(out, &register{clients: 4})
+		case "pipeline":
+			out = append(out, &pipeline{clients: 1})
 		case "append":
 			out = append(out, &appender{clients: 2})
 		case "lock":
@@ -53,7 +55,7 @@ func New(list string) ([]Workload, error) {
 		case "ephemeral":
 			out = append(out, &ephemeral{clients: 2})
 		default:
-			return nil, fmt.Errorf("workload: unknown workload %q, want some of register, append, lock, ephemeral", name)
+			return nil, fmt.Errorf("workload: unknown workload %q, want some of register, pipeline, append, lock, ephemeral", name)
 		}
 	}
 	return out, nil
@@ -107,7 +109,7 @@ func (c *client) live() error {
 		c.session.Close()
 	}
 	c.opened++
-	s, err := Open(c.env.Servers, c.env.Timeout, c.env.Seed^hash(c.name)^uint64(c.number)<<32^c.opened)
+	s, err := Open(c.env.Servers, c.env.Timeout, c.env.Seed^hash(c.name)^uint64(c.number)<<32^c.opened, c.env.Recorder)
 	c.session = s
 	return err
 }

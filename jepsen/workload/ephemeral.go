@@ -107,10 +107,10 @@ func (e *ephemeral) register(c *client, path string) bool {
 }
 
 // own looks at a node of the client's own session.
-func (c *client) own(path string) check.Op {
+func (c *client) own(path string) {
 	o := c.op(check.KindOwn, "")
 	o.Path = path
-	return c.do(o, c.look)
+	c.do(o, c.look)
 }
 
 func (c *client) look(o *check.Op) error {

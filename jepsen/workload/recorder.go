@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ type Recorder struct {
 	mu  sync.Mutex
 	ops []check.Op
 	ok  int
+	bad []check.Violation // seen on the wire
 }
 
 // NewRecorder returns a recorder whose clock starts now.
@@ -33,6 +35,26 @@ func (r *Recorder) add(o check.Op) {
 	if o.Outcome == check.OK {
 		r.ok++
 	}
+}
+
+// violate takes what a tap found in the replies of a server to a session. Of a run that is broken
+// through and through a few will do.
+func (r *Recorder) violate(session int64, server string, found []check.Violation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, v := range found {
+		if len(r.bad) < 20 {
+			v.Text = fmt.Sprintf("session %#x, server %s, %.3fs: %s", session, server, time.Since(r.start).Seconds(), v.Text)
+			r.bad = append(r.bad, v)
+		}
+	}
+}
+
+// Violations returns what was found wrong on the wire while the run went on.
+func (r *Recorder) Violations() []check.Violation {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.bad)
 }
 
 // History returns what was recorded so far, in the order in which the operations returned.

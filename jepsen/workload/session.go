@@ -22,7 +22,7 @@ var errDead = errors.New("workload: the session is over")
 const redial = 20 * time.Millisecond
 
 // Session is one session of one client. Its methods may be called from one goroutine at a time,
-// except Dead.
+// except Dead; pipelined operations are made with together.
 type Session struct {
 	conn  *zk.Conn
 	hosts *hosts
@@ -34,9 +34,10 @@ type Session struct {
 }
 
 // Open begins a session with any of the servers. It returns at once; the first operation waits
-// for the session.
-func Open(servers []string, timeout time.Duration, seed uint64) (*Session, error) {
+// for the session. What the tap finds wrong goes to the recorder, if there is one.
+func Open(servers []string, timeout time.Duration, seed uint64, r *Recorder) (*Session, error) {
 	s := &Session{hosts: &hosts{rand: rand.New(rand.NewPCG(seed, 0x686f737473)), quit: make(chan struct{})}}
+	s.state.recorder = r
 	patience := max(timeout/4, 200*time.Millisecond)
 	dial := func(network, addr string, _ time.Duration) (net.Conn, error) {
 		if s.dead.Load() {
@@ -120,16 +121,29 @@ func (s *Session) do(r *Recorder, o check.Op, f func(o *check.Op) error) check.O
 	s.state.mu.Lock()
 	s.state.zxid = 0
 	s.state.mu.Unlock()
+	return s.record(r, o, f, true)
+}
+
+// together runs operations at the same time, so that the library pipelines them. Which reply's
+// header belongs to which of them is not known.
+func (s *Session) together(r *Recorder, ops []check.Op, f func(o *check.Op) error) {
+	var wg sync.WaitGroup
+	for _, o := range ops {
+		wg.Go(func() { s.record(r, o, f, false) })
+	}
+	wg.Wait()
+}
+
+func (s *Session) record(r *Recorder, o check.Op, f func(o *check.Op) error, alone bool) check.Op {
 	o.Call = r.now()
 	err := f(&o)
 	o.Return = r.now()
 	s.state.mu.Lock()
-	o.Server = s.state.server
-	if o.Zxid == 0 && err == nil || refused(err) {
+	o.Server, o.Session = s.state.server, s.state.session
+	if alone && o.Zxid == 0 && (err == nil || refused(err)) {
 		o.Zxid = s.state.zxid
 	}
 	s.state.mu.Unlock()
-	o.Session = s.ID()
 	o.Outcome, o.Refused = outcome(err)
 	if err != nil {
 		o.Err = err.Error()

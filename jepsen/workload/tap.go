@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/zabkeeper/zabkeeper/jepsen/check"
 )
 
 // Numbers of the client protocol that the tap must know (spec client-protocol).
@@ -24,6 +26,8 @@ type tapState struct {
 	zxid       int64 // of the last reply to an operation
 	session    int64 // id of the session, once it was established
 	closed     bool  // the reply to closeSession has come
+	wire       check.Wire
+	recorder   *Recorder // of violations; nil: nobody asks
 }
 
 // tap is a connection that reads along. The library writes each request in one piece, from one
@@ -52,16 +56,26 @@ func (t *tap) SetReadDeadline(at time.Time) error {
 	return t.Conn.SetReadDeadline(at)
 }
 
-// Write notes which requests are not operations.
+// Write notes the requests, and which of them are not operations.
 func (t *tap) Write(b []byte) (int, error) {
 	if t.greeted && len(b) >= lengthLen+requestHeader {
 		xid := int32(binary.BigEndian.Uint32(b[lengthLen:]))
+		if xid >= 0 {
+			t.state.mu.Lock()
+			t.state.wire.Sent(xid)
+			t.state.mu.Unlock()
+		}
 		switch op := int32(binary.BigEndian.Uint32(b[lengthLen+4:])); op {
 		case opSetWatches, opClose:
 			t.mu.Lock()
 			t.own[xid] = op
 			t.mu.Unlock()
 		}
+	}
+	if !t.greeted {
+		t.state.mu.Lock()
+		t.state.wire.Connected()
+		t.state.mu.Unlock()
 	}
 	t.greeted = true
 	return t.Conn.Write(b)
@@ -126,6 +140,9 @@ func (t *tap) parse() {
 	t.mu.Unlock()
 	t.state.mu.Lock()
 	defer t.state.mu.Unlock()
+	if v := t.state.wire.Replied(xid, zxid); len(v) > 0 && t.state.recorder != nil {
+		t.state.recorder.violate(t.state.session, t.state.server, v)
+	}
 	switch op {
 	case opClose:
 		t.state.closed = true

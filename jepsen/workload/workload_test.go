@@ -110,11 +110,11 @@ func TestTapDoesNotWaitForASilentServer(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
-	all, err := workload.New("register,append, lock,ephemeral")
-	if err != nil || len(all) != 4 {
+	all, err := workload.New("register,append, lock,ephemeral,pipeline")
+	if err != nil || len(all) != 5 {
 		t.Fatalf("got %v, %v", all, err)
 	}
-	for i, name := range []string{"register", "append", "lock", "ephemeral"} {
+	for i, name := range []string{"register", "append", "lock", "ephemeral", "pipeline"} {
 		if all[i].Name() != name || len(all[i].Paths()) == 0 {
 			t.Errorf("workload %d is %s with %v", i, all[i].Name(), all[i].Paths())
 		}
@@ -131,7 +131,7 @@ func TestCloseWithoutServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	s, err := workload.Open([]string{l.Addr().String()}, time.Second, 1)
+	s, err := workload.Open([]string{l.Addr().String()}, time.Second, 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/signal"
@@ -25,35 +26,35 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := command(ctx, os.Args[1:])
+	code := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
 // command runs the command line and returns the exit code: 0 clean, 1 violated or failed, 2 for a
 // wrong command line.
-func command(ctx context.Context, args []string) int {
-	opt, err := parse(args)
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	opt, err := parse(args, stdout, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "torture:", err)
+		fmt.Fprintln(stderr, "torture:", err) //nolint:errcheck // the exit code tells
 		return 2
 	}
 	r, err := torture(ctx, opt)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "torture:", err)
+		fmt.Fprintln(stderr, "torture:", err) //nolint:errcheck // the exit code tells
 		return 1
 	}
-	r.print(os.Stdout)
+	r.print(stdout)
 	if !r.clean() {
 		return 1
 	}
 	return 0
 }
 
-func parse(args []string) (options, error) {
+func parse(args []string, stdout, stderr io.Writer) (options, error) {
 	var (
 		o       options
 		f       = flag.NewFlagSet("torture", flag.ContinueOnError)
@@ -66,9 +67,10 @@ func parse(args []string) (options, error) {
 		rate    = f.Float64("rate", 20, "operations a second of one client")
 		sync    = f.String("sync", "linearizable", "what a read after sync is held against: linearizable, or session (a deposed leader may answer)")
 	)
+	f.SetOutput(stderr)
 	f.IntVar(&o.servers, "servers", 3, "number of servers")
 	f.Uint64Var(&o.seed, "seed", rand.Uint64()>>32, "seed of the nemesis and the clients")
-	f.StringVar(&o.workloads, "workloads", "register,append,lock,ephemeral", "workloads")
+	f.StringVar(&o.workloads, "workloads", "register,pipeline,append,lock,ephemeral", "workloads")
 	f.DurationVar(&o.gap, "gap", 4*time.Second, "mean time between acts")
 	f.DurationVar(&o.hold, "hold", 4*time.Second, "longest time between hurting and healing")
 	f.StringVar(&o.dir, "dir", "", "`directory` for everything, kept; default a temporary one, kept after a failure")
@@ -101,6 +103,6 @@ func parse(args []string) (options, error) {
 	o.session = time.Duration(*session) * o.tick
 	o.pace = time.Duration(float64(time.Second) / *rate)
 	o.syncGets = *sync == "linearizable"
-	o.logf = func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+	o.logf = func(format string, args ...any) { fmt.Fprintf(stdout, format+"\n", args...) } //nolint:errcheck // progress only
 	return o, err
 }

@@ -101,6 +101,7 @@ func (r *run) all(ctx context.Context) error {
 		w.Held(r.env)
 	}
 	r.report.history = r.env.Recorder.History()
+	r.report.violations = append(r.report.violations, r.env.Recorder.Violations()...)
 	if err == nil {
 		r.judge(final)
 		r.restart(ctx, final)
@@ -122,7 +123,7 @@ func (r *run) setup(ctx context.Context) error {
 		Servers: r.cluster.Addrs(), Recorder: workload.NewRecorder(), Timeout: r.opt.session,
 		Seed: r.opt.seed, Pace: r.opt.pace, Duration: r.opt.duration,
 	}
-	s, err := workload.Open(r.env.Servers, r.env.Timeout, r.opt.seed)
+	s, err := workload.Open(r.env.Servers, r.env.Timeout, r.opt.seed, r.env.Recorder)
 	if err != nil {
 		return err
 	}
@@ -216,7 +217,7 @@ func (r *run) final(ctx context.Context) (check.Final, error) {
 func (r *run) gone(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, goneLimit)
 	defer cancel()
-	s, err := workload.Open(r.env.Servers, r.env.Timeout, r.opt.seed)
+	s, err := workload.Open(r.env.Servers, r.env.Timeout, r.opt.seed, r.env.Recorder)
 	if err != nil {
 		return err
 	}
