@@ -1,6 +1,8 @@
 package zab_test
 
 import (
+	"strings"
+
 	"github.com/zabkeeper/zabkeeper/zab"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
@@ -64,7 +66,7 @@ func (n *node) checkPromise(m zab.Message) {
 	case zab.LeaderInfo:
 		ok = d.promise == zab.Promise{Epoch: m.Epoch, Leader: n.sid}
 	case zab.AckEpoch:
-		ok = d.promise.Epoch == m.Epoch && d.promise.Leader == m.To && d.current == m.Current && d.last() == m.History.Last()
+		ok = d.promise.Epoch == m.Epoch && (d.promise.Leader == m.To || !m.Fresh) && d.current == m.Current && d.last() == m.History.Last()
 	case zab.Ack:
 		ok = d.current == m.Epoch && (m.Zxid.Counter() == 0 || d.holds(m.Zxid))
 	default:
@@ -85,5 +87,21 @@ func (w *world) note(n *node) {
 		}
 		s.Add(n.sid)
 		w.held[p] = s
+	}
+}
+
+// checkEvent holds I17 where nobody speaks but roles: nothing is out of place, nothing is
+// missing or doubled in a stream, and histories never contradict each other.
+func (n *node) checkEvent(e zab.Event) {
+	if !n.w.honest {
+		return
+	}
+	for _, bad := range []string{"protocol error", "cannot follow", "received ends at", "history ends at", "histories differ", "stream ended"} {
+		if strings.Contains(e.Text, bad) {
+			n.w.t.Fatalf("server %v: %s [I17]", n.sid, formatEvent(e))
+		}
+	}
+	if e.Kind == zab.EventDivergence {
+		n.w.t.Fatalf("server %v: %s [I2]", n.sid, formatEvent(e))
 	}
 }

@@ -7,8 +7,11 @@ import (
 )
 
 // onLeaderInfo accepts the epoch that the leader proposes, or refuses it
-// [TLA FollowerProcessLEADERINFO]. An epoch that was promised before is accepted
-// only from the server that it was promised to (spec 6.2, hazard H-34).
+// [TLA FollowerProcessLEADERINFO]. A promise is given once: it helps nobody but the server that
+// got it to find a quorum for the epoch (hazard H-34). Another leader of the same epoch may be
+// followed all the same, for it has its quorum without this server; to refuse it would shut
+// this server out until the next epoch, if it once promised the number to a leader,
+// maybe itself, that came to nothing (spec 6.2).
 func (l *learner) onLeaderInfo(m Message) {
 	if l.state != awaitingLeader {
 		l.illegal(m)
@@ -22,22 +25,26 @@ func (l *learner) onLeaderInfo(m Message) {
 		l.refuse(fmt.Sprintf("epoch %d cannot be", m.Epoch))
 	case m.Epoch < l.promise.Epoch:
 		l.refuse(fmt.Sprintf("epoch %d, promised %d", m.Epoch, l.promise.Epoch))
-	case m.Epoch == l.promise.Epoch && m.From != l.promise.Leader:
-		l.refuse(fmt.Sprintf("epoch %d is promised to %v", m.Epoch, l.promise.Leader))
 	case m.Epoch == l.promise.Epoch:
+		l.doubt(m)
 		l.ackEpoch()
 	default:
-		if life, ok := lookupKnown(l.known, l.leader); ok && !m.Incarnation.IsZero() && life != m.Incarnation {
-			// It may have lost what it acknowledged: it must find its quorum elsewhere.
-			l.abstain = true
-			l.event(EventRefused, l.leader, 0, "not helped to lead: its store may have lost what it acknowledged")
-		}
+		l.doubt(m)
 		l.state, l.fresh = promising, true
 		l.promise = Promise{Epoch: m.Epoch, Leader: m.From}
 		promise := l.promise
 		l.step.Promise = &promise
 		l.marks |= markPromise
 		l.event(EventEpoch, l.leader, zxid.Make(m.Epoch, 0), "accepted")
+	}
+}
+
+// doubt makes this server abstain if the leader is not the incarnation that it remembers:
+// it may have lost what it acknowledged, and must find its quorum elsewhere (hazard H-40).
+func (l *learner) doubt(m Message) {
+	if life, ok := lookupKnown(l.known, l.leader); ok && !m.Incarnation.IsZero() && life != m.Incarnation {
+		l.abstain = true
+		l.event(EventRefused, l.leader, 0, "not helped to lead: its store may have lost what it acknowledged")
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 //	deliver 2->1 [n=]     messages of the link in one direction, all by default
 //	persist 1 [n=]        steps become durable
 //	stream 1 [n=]         a transfer sends n entries, or to its end
+//	verify 2 [bad]        the snapshot that was received is staged, or found bad
 //	tick 1 [n=]
 //	propose 1 a b c | submit 2 kind=SYNC data= | answer 1 to=2 kind=SYNC data=
 //	step 2 from=1 kind=COMMIT [epoch=] [zxid=1:2] [point=1:2] [entry=1:3] [prev=1:2] [fork] ...: a message that nobody sent
@@ -202,9 +203,10 @@ var scriptCommands = map[string]func(*script, *scriptArgs){
 	"answer": func(s *script, a *scriptArgs) {
 		s.f.node(a.first()).leader.Answer(a.sids("to")[0], a.kind(), []byte(a.text("data")))
 	},
-	"step": (*script).step,
-	"calm": func(s *script, _ *scriptArgs) { s.f.calm() },
-	"cut":  func(s *script, a *scriptArgs) { s.f.node(a.first()).link.close() },
+	"step":   (*script).step,
+	"verify": func(s *script, a *scriptArgs) { s.f.node(a.first()).verify(!a.has("bad")) },
+	"calm":   func(s *script, _ *scriptArgs) { s.f.calm() },
+	"cut":    func(s *script, a *scriptArgs) { s.f.node(a.first()).link.close() },
 	"crash": func(s *script, a *scriptArgs) {
 		s.f.node(a.first()).crash(a.num("n", 0))
 	},

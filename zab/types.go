@@ -138,7 +138,8 @@ type Durable struct {
 }
 
 // Promise is the durable promise never to follow or acknowledge a leader of a
-// lower epoch, nor another leader of the same one (spec 6.2, hazard H-34).
+// lower epoch, nor to help another leader of the same one to find its quorum of
+// promises (spec 6.2, hazard H-34).
 type Promise struct {
 	Epoch  zxid.Epoch
 	Leader quorum.SID
