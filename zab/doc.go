@@ -61,7 +61,8 @@
 // entry carries the zxid before it and a running hash, and a learner checks both
 // for each, so that a hole or a fork is found where it begins. Commits follow from
 // acknowledgements of prefixes under the ensemble's verifier, and only voters count whose
-// store is the one that is remembered of them. A cut that would undo what is committed is
+// store is the one that is remembered of them; trust.go says how another one comes to count
+// again. A cut that would undo what is committed is
 // refused and reported (EventDivergence).
 //
 // # Driving a role
