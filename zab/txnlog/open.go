@@ -303,7 +303,9 @@ func (l *Log) create() error {
 	return l.commit(pebble.Sync)
 }
 
-// adopt checks whose store this is. A standalone server's becomes a member's.
+// adopt checks whose store this is. A standalone server's becomes a member's. What it
+// remembered of synchronised voters was itself, under an id that may be another member's now: that
+// one would be taken for a stranger, and not counted.
 func (l *Log) adopt() error {
 	if l.now.sid == l.cfg.SID {
 		return nil
@@ -312,8 +314,11 @@ func (l *Log) adopt() error {
 		return &Error{Kind: ErrWrongSID, Op: "open", Dir: l.cfg.Dir, Remedy: remedySID,
 			Detail: fmt.Sprintf("recorded is server %v, configured %v", l.now.sid, l.cfg.SID)}
 	}
-	l.now.sid = l.cfg.SID
-	if err := l.batch.Set(kindIdentity.key(), l.now.identity.encode(), nil); err != nil {
+	l.now.sid, l.now.known = l.cfg.SID, nil
+	err := errors.Join(
+		l.batch.Set(kindIdentity.key(), l.now.identity.encode(), nil),
+		l.batch.Delete(kindKnown.key(), nil))
+	if err != nil {
 		return fault("write", l.cfg.Dir, err)
 	}
 	return l.commit(pebble.Sync)

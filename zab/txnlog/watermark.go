@@ -113,7 +113,7 @@ func (l *Log) lowerWatermark(group []item) (cuts bool, err error) {
 
 // checkWatermark compares the log with what it once had durable (R6). A loss is recorded
 // in the store before the watermark is lowered to what is left: only the installation of
-// a snapshot clears it (hazards H-17, H-18).
+// a snapshot clears it (hazards H-17, H-18), or, on a standalone server, the removal of the file.
 func (l *Log) checkWatermark(created bool) error {
 	w, found, err := readWatermark(l.cfg.FS, l.cfg.Dir)
 	switch {
@@ -122,6 +122,14 @@ func (l *Log) checkWatermark(created bool) error {
 	case err != nil:
 		l.cfg.Logger.Warn().Err(err).Str("dir", l.cfg.Dir).Msg("watermark is unreadable, taken for zero")
 		return nil
+	case !found && l.now.untrusted && l.cfg.Standalone:
+		// There is no ensemble to resynchronise from; the operator accepts the loss.
+		l.now.untrusted = false
+		l.cfg.Logger.Warn().Str("dir", l.cfg.Dir).Stringer("has", l.now.last()).Msg("the watermark was removed, the log is trusted again")
+		if err := l.batch.Set(kindHistory.key(), l.now.history.encode(), nil); err != nil {
+			return fault("write", l.cfg.Dir, err)
+		}
+		return l.commit(pebble.Sync)
 	case !found:
 		return nil
 	}
