@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"encoding/binary"
@@ -84,28 +85,40 @@ func Start(cfg Config) (*Node, error) {
 	n := &Node{cfg: cfg, conf: cfg.Conf, log: cfg.Logger, done: make(chan struct{})}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	n.cancel = cancel
-	if err := n.identify(); err != nil {
-		return nil, err
-	}
-	var err error
-	if n.listener, err = n.listen(); err != nil {
-		return nil, err
-	}
-	if n.stores, err = n.openStores(); err != nil {
-		return nil, errors.Join(err, closeListener(n.listener))
-	}
-	if err := n.assemble(); err != nil {
-		return nil, errors.Join(err, closeListener(n.listener), n.stores.close())
+	if err := n.open(); err != nil {
+		return nil, errors.Join(err, n.closeListeners())
 	}
 	go n.run(ctx)
 	return n, nil
 }
 
-func closeListener(l net.Listener) error {
-	if l == nil {
-		return nil
+// open does everything of a start that can be refused.
+func (n *Node) open() error {
+	if err := n.identify(); err != nil {
+		return err
 	}
-	return l.Close()
+	var err error
+	if n.listener, err = n.listen(); err != nil {
+		return err
+	}
+	if n.stores, err = n.openStores(); err != nil {
+		return err
+	}
+	if err := n.assemble(); err != nil {
+		return errors.Join(err, n.stores.close())
+	}
+	return nil
+}
+
+// closeListeners closes the ports, those given included, of a start that was refused.
+func (n *Node) closeListeners() error {
+	var errs []error
+	for _, l := range []net.Listener{cmp.Or(n.listener, n.cfg.ClientListener), n.cfg.QuorumListener, n.cfg.ElectionListener} {
+		if l != nil {
+			errs = append(errs, l.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // identify settles who this server is and who the others are. A standalone server is an

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/zabkeeper/zabkeeper/conf"
+	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/zab/txnlog"
 	"github.com/zabkeeper/zabkeeper/znode/store"
 )
@@ -52,7 +53,13 @@ func (n *Node) openStores() (*stores, error) {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrDataDir, err), log.Close())
 	}
 	s := &stores{log: log, tree: tree}
-	if err := s.reconcile(treePath); err != nil {
+	err = s.reconcile(treePath)
+	if err == nil && log.Durable().Untrusted && n.ensemble.Voters() == quorum.SetOf(n.sid) {
+		// It would look for a trusted leader for ever, and there is no other voter.
+		err = fmt.Errorf("%s has lost transactions that were acknowledged; restore both directories from a backup, or remove %s "+
+			"to go on with what is left", logPath, filepath.Join(logPath, "WATERMARK"))
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrDataDir, err), s.close())
 	}
 	return s, nil
@@ -95,11 +102,11 @@ func (s *stores) reconcile(treePath string) error {
 	if point, pending := s.log.Intent(); pending {
 		if s.tree.Applied() != point {
 			if err := s.tree.ReplaceFrom(stagingName); err != nil {
-				return fmt.Errorf("complete the snapshot at %v: %w", point.ID, err)
+				return fmt.Errorf("%s: complete the snapshot at %v: %w", treePath, point.ID, err)
 			}
 		}
 		if s.tree.Applied() != point {
-			return fmt.Errorf("the tree is at %v after the snapshot at %v was installed", s.tree.Applied(), point)
+			return fmt.Errorf("%s is at %v after the snapshot at %v was installed", treePath, s.tree.Applied(), point)
 		}
 		if err := s.log.InstallDone(); err != nil {
 			return err
@@ -118,7 +125,8 @@ func (s *stores) reconcile(treePath string) error {
 		return fmt.Errorf("%s is at zxid %v, but the transaction log begins only after %v: the tree was lost or is an old copy; "+
 			"empty both directories so that the server is resynchronised", treePath, applied.ID, history.Base.ID)
 	case applied.ID == history.Last().ID && applied != history.Last():
-		return fmt.Errorf("tree and log agree on zxid %v and differ in what led to it: they are not of the same history", applied.ID)
+		return fmt.Errorf("%s and the transaction log agree on zxid %v and differ in what led to it: they are not of the same history; "+
+			"empty both directories so that the server is resynchronised", treePath, applied.ID)
 	}
 	return nil
 }

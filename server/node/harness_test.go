@@ -1,0 +1,215 @@
+package node_test
+
+import (
+	"fmt"
+	"io/fs"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/go-zookeeper/zk"
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/zabkeeper/zabkeeper/conf"
+	"github.com/zabkeeper/zabkeeper/quorum"
+	"github.com/zabkeeper/zabkeeper/server/node"
+	"github.com/zabkeeper/zabkeeper/server/zktest"
+	"github.com/zabkeeper/zabkeeper/zab/txnlog"
+	"github.com/zabkeeper/zabkeeper/znode/store"
+)
+
+func TestMain(m *testing.M) {
+	// Four connections of the client library end on their own time.
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/go-zookeeper/zk.(*Conn).loop"),
+		goleak.IgnoreAnyFunction("github.com/go-zookeeper/zk.(*Conn).sendLoop"),
+		goleak.IgnoreAnyFunction("github.com/go-zookeeper/zk.(*Conn).recvLoop"))
+}
+
+// Where the servers of these tests keep their stores.
+const (
+	dataDir  = "/data"
+	treePath = dataDir + "/zabkeeper/tree"
+	logPath  = dataDir + "/zabkeeper/log"
+)
+
+var open = zk.WorldACL(zk.PermAll)
+
+// must fails the test on an error.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// config reads a configuration; myid is the server's id, empty: none.
+func config(t testing.TB, myid string, lines ...string) *conf.Config {
+	t.Helper()
+	c, err := loadConfig(myid, lines...)
+	must(t, err)
+	return c
+}
+
+func loadConfig(myid string, lines ...string) (*conf.Config, error) {
+	text := append([]string{"tickTime=200", "initLimit=50", "syncLimit=10", "maxClientCnxns=0", "dataDir=" + dataDir}, lines...)
+	return conf.Load(conf.Input{
+		Name: "zoo.cfg", Text: []byte(strings.Join(text, "\n")),
+		ReadFile: func(name string) ([]byte, error) {
+			if myid == "" || filepath.Base(name) != "myid" {
+				return nil, fs.ErrNotExist
+			}
+			return []byte(myid + "\n"), nil
+		},
+	})
+}
+
+// reserve picks free ports and keeps them bound; what is used of them must be closed before.
+func reserve(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = l.Close() }) // already closed by the node, as a rule
+	return l
+}
+
+func port(l net.Listener) string {
+	_, p, _ := net.SplitHostPort(l.Addr().String())
+	return p
+}
+
+// running is a node that ends with its test.
+type running struct {
+	*node.Node
+	t    testing.TB
+	stop func()
+}
+
+// start runs a node; it fails the test if the node ends by itself.
+func start(t testing.TB, cfg node.Config) *running {
+	t.Helper()
+	cfg.Logger = zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel)
+	if cfg.Fatal == nil {
+		cfg.Fatal = func(err error) { t.Errorf("fatal: %v", err) }
+	}
+	n, err := node.Start(cfg)
+	must(t, err)
+	r := &running{Node: n, t: t}
+	r.stop = sync.OnceFunc(func() {
+		if err := n.Stop(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	t.Cleanup(r.stop)
+	return r
+}
+
+// startStandalone runs a standalone server on a disk.
+func startStandalone(t testing.TB, disk vfs.FS, lines ...string) *running {
+	t.Helper()
+	r := start(t, node.Config{
+		Conf: config(t, "", append(lines, "clientPort=1", "clientPortAddress=127.0.0.1")...),
+		FS:   disk, ClientListener: reserve(t),
+	})
+	r.awaitServing()
+	return r
+}
+
+func (r *running) awaitServing() {
+	r.t.Helper()
+	zktest.Eventually(r.t, "the server serves", func() error {
+		if s := r.Status(); !r.Serving() {
+			return fmt.Errorf("it is %v in %v", s.State, s.Phase)
+		}
+		return nil
+	})
+}
+
+// connect opens a client that has a session.
+func (r *running) connect() *zk.Conn {
+	r.t.Helper()
+	conn, events, err := zk.Connect([]string{r.ClientAddr().String()}, 10*time.Second, zk.WithLogger(silent{}))
+	must(r.t, err)
+	r.t.Cleanup(conn.Close)
+	deadline := time.After(zktest.Patience)
+	for {
+		select {
+		case e := <-events:
+			if e.State == zk.StateHasSession {
+				return conn
+			}
+		case <-deadline:
+			r.t.Fatal("no session")
+		}
+	}
+}
+
+type silent struct{}
+
+func (silent) Printf(string, ...any) {}
+
+// create makes nodes with the given data.
+func (r *running) create(data string, paths ...string) {
+	r.t.Helper()
+	conn := r.connect()
+	defer conn.Close()
+	for _, p := range paths {
+		_, err := conn.Create(p, []byte(data), 0, open)
+		must(r.t, err)
+	}
+}
+
+// holds checks that nodes exist, with the given data.
+func (r *running) holds(data string, paths ...string) {
+	r.t.Helper()
+	conn := r.connect()
+	defer conn.Close()
+	for _, p := range paths {
+		if got, _, err := conn.Get(p); err != nil || string(got) != data {
+			r.t.Errorf("%s: %q, %v, want %q", p, got, err, data)
+		}
+	}
+}
+
+// openStores opens the stores of a server that does not run.
+func openStores(t testing.TB, disk vfs.FS) (log *txnlog.Log, tree *store.Store, shut func()) {
+	t.Helper()
+	log, err := txnlog.Open(txnlog.Config{
+		Dir: logPath, FS: disk, Standalone: true, SID: quorum.None, TrimStep: 1,
+		Logger: zerolog.Nop(), Fatal: func(err error) { t.Errorf("log: %v", err) },
+	})
+	must(t, err)
+	tree, err = store.Open(store.Config{
+		Dir: treePath, FS: disk, Logger: zerolog.Nop(), Fatal: func(err error) { t.Errorf("tree: %v", err) },
+	})
+	must(t, err)
+	return log, tree, func() {
+		t.Helper()
+		must(t, tree.Close())
+		must(t, log.Close())
+	}
+}
+
+// copyDir replaces a directory of one disk by that of another.
+func copyDir(t testing.TB, from, to vfs.FS, dir string) {
+	t.Helper()
+	must(t, to.RemoveAll(dir))
+	ok, err := vfs.Clone(from, to, dir, dir)
+	must(t, err)
+	if !ok {
+		t.Fatalf("there is no %s to copy", dir)
+	}
+}
+
+func paths(prefix string, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("/%s-%d", prefix, i)
+	}
+	return out
+}
