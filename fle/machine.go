@@ -152,7 +152,8 @@ func (m *Machine) Reach(sid quorum.SID, up bool) {
 }
 
 // Distrust says whether sid runs on another store than the one that was synchronised
-// under its name. Its votes are then answered and never counted, nor can it be elected.
+// under its name. Its votes are then answered and never counted in an election, nor can it be
+// elected. An ensemble that has a leader already is joined all the same, whoever it is.
 func (m *Machine) Distrust(sid quorum.SID, distrust bool) {
 	if sid < 0 || sid > quorum.MaxSID || m.distrusted.Has(sid) == distrust {
 		return
@@ -163,7 +164,6 @@ func (m *Machine) Distrust(sid quorum.SID, distrust bool) {
 	}
 	m.distrusted.Add(sid)
 	delete(m.received, sid)
-	delete(m.outside, sid)
 	if m.state == Looking && m.proposal.Leader == sid {
 		m.enterRound(m.ownVote())
 	}

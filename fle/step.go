@@ -37,7 +37,7 @@ func (m *Machine) answer(n Notification) {
 	// A worse vote of the same round comes from a server that has not heard ours.
 	behind := m.state == Looking && (n.Round < m.round ||
 		n.Round == m.round && m.proposal.Compare(n.Vote) > 0)
-	if m.state != Looking || behind || !m.counts(n.From) {
+	if m.state != Looking || behind || !m.voters.Has(n.From) {
 		m.tell(n.From)
 	}
 }
@@ -52,6 +52,8 @@ func (m *Machine) ignore(n Notification) string {
 	switch {
 	case !m.voters.Has(n.From):
 		return "not a voter"
+	case n.State != Looking && m.voters.Has(n.Vote.Leader):
+		return "" // who leads, leads: see stepSettled
 	case m.distrusted.Has(n.From):
 		return "store of the voter was replaced"
 	case !m.counts(n.Vote.Leader):
@@ -94,9 +96,14 @@ func (m *Machine) stepLooking(n Notification) {
 
 // stepSettled takes the word of a server that has a leader: of this round's election, or of
 // one that was over before this server looked.
+//
+// In the latter distrust has no say. The others may have adopted a new incarnation, and even
+// elected it, while this server was away, and only the leader can tell it so. It is joined, not
+// elected: following it helps no store to lead that has lost something, since zab does not
+// count a promise that is given to a leader whose incarnation is not the remembered one.
 func (m *Machine) stepSettled(n Notification) {
 	b := ballot{state: n.State, vote: n.Vote, round: n.Round}
-	if n.Round == m.round {
+	if n.Round == m.round && m.counts(n.From) && m.counts(n.Vote.Leader) {
 		m.received[n.From] = b
 		if m.established(m.received, b) && m.finish(b, m.received) {
 			return
@@ -156,10 +163,11 @@ func (m *Machine) tryFinish() {
 }
 
 // finish ends the election with a vote that has a quorum. It refuses a leader that is no
-// counted voter (hazard H-49), and this server itself while it may not lead.
+// voter (hazard H-49), one that is not counted unless it leads already, and this server itself
+// while it may not lead.
 func (m *Machine) finish(b ballot, bs ballots) bool {
 	leader := b.vote.Leader
-	if !m.counts(leader) || (leader == m.cfg.Self && (!m.trusted() || m.abstain > 0)) {
+	if !m.voters.Has(leader) || b.state == Looking && !m.counts(leader) || (leader == m.cfg.Self && (!m.trusted() || m.abstain > 0)) {
 		return false
 	}
 	supporters := bs.supporters(m.voters, b)
