@@ -1,0 +1,69 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/zabkeeper/zabkeeper/zab"
+)
+
+// mutant is a deliberate bug of the driver, or the absence of any. Each stands for a
+// bug that such systems really had.
+type mutant struct {
+	name string
+	why  string
+
+	ackEarly       bool // report a step as durable when it is submitted
+	epochFirst     bool // persist the current epoch before the history
+	dropTruncation bool // forget to cut the log
+	deliverEarly   bool // apply proposals before they are committed
+	applyTwice     bool // apply an entry again behind the next one
+	noFence        bool // do not wait for, nor fence off, the steps of an ended role
+	forgetIntent   bool // do not complete the installation of a snapshot after a crash
+	durable        func(*process, *zab.Durable)
+}
+
+// mutants lists the bugs by name.
+var mutants = []mutant{
+	{name: "ack-early", why: "ACK before fsync (hazards H-03, H-23, H-91)", ackEarly: true},
+	{name: "epoch-first", why: "current epoch before the history (ZOOKEEPER-4643, H-24)", epochFirst: true},
+	{name: "lose-epoch", why: "a crash takes the promised epoch back (H-34)", durable: loseEpoch},
+	{name: "drop-truncation", why: "TRUNC is acknowledged and not done (H-01)", dropTruncation: true},
+	{name: "deliver-early", why: "proposals are applied before they are committed (H-88)", deliverEarly: true},
+	{name: "apply-twice", why: "an entry is applied twice (H-89)", applyTwice: true},
+	{name: "no-fence", why: "an old role's steps reach the disk of the next one (H-28)", noFence: true},
+	{name: "forget-intent", why: "a snapshot is half installed after a crash (H-92)", forgetIntent: true},
+	{name: "trust-wiped", why: "a wiped member counts as its old self (H-40)", durable: trustWiped},
+}
+
+// Mutants lists the names that Config.Mutant may have.
+func Mutants() []string {
+	var names []string
+	for _, m := range mutants {
+		names = append(names, m.name)
+	}
+	return names
+}
+
+func findMutant(name string) (mutant, error) {
+	if name == "" {
+		return mutant{}, nil
+	}
+	for _, m := range mutants {
+		if m.name == name {
+			return m, nil
+		}
+	}
+	return mutant{}, fmt.Errorf("sim: no mutant %q: there are %s", name, strings.Join(Mutants(), ", "))
+}
+
+// loseEpoch forgets the last promise, as a lost rename of an epoch file does, unless the epoch
+// was accepted.
+func loseEpoch(_ *process, d *zab.Durable) {
+	if d.Promise.Epoch > d.Current {
+		d.Promise = zab.Promise{Epoch: d.Current, Leader: d.Promise.Leader}
+	}
+}
+
+// trustWiped forgets which stores were ever synchronised.
+func trustWiped(_ *process, d *zab.Durable) { d.Known = nil }

@@ -1,0 +1,397 @@
+package sim
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/zabkeeper/zabkeeper/fle"
+	"github.com/zabkeeper/zabkeeper/quorum"
+	"github.com/zabkeeper/zabkeeper/zab"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+)
+
+// server is a machine: a disk, and a process while it runs.
+type server struct {
+	s     *simulation
+	sid   quorum.SID
+	role  quorum.Role
+	disk  *disk
+	proc  *process // nil or dead while it is down
+	slow  float64  // factor on the delays of the loop
+	lives int
+}
+
+func newServer(s *simulation, m quorum.Member) *server {
+	return &server{s: s, sid: m.SID, role: m.Role, disk: newDisk(s, m.SID), slow: 1}
+}
+
+// process is one life of a server: what quorum/peer keeps in a Peer, and its loop.
+type process struct {
+	*server
+	dead bool
+
+	fle        *fle.Machine
+	inbox      []message
+	turning    bool
+	closing    bool // a tenure is over and waits for the disk
+	generation uint64
+	delivered  zxid.ID
+	hellos     []*hello
+	seen       []quorum.Incarnation
+	failures   int
+	needSnap   bool
+	looks      int // elections begun
+
+	tenure  *tenure // nil while LOOKING
+	app     *applier
+	clients []*client
+
+	// fuse is how many more crash points the process survives; 0: it burns not.
+	fuse int
+}
+
+// hello is a learner's link that waits for this server to become the leader.
+type hello struct {
+	link  *link
+	sid   quorum.SID
+	since time.Duration
+	msgs  []zab.Message
+}
+
+// evKind is the kind of a message to the loop.
+type evKind uint8
+
+const (
+	evNotification evKind = iota
+	evReachable
+	evLinkUp
+	evReceived
+	evLinkDown
+	evPersisted
+	evNoPoint
+	evSubmit
+	evPropose
+	evAnswer
+	evStreamDone
+	evStreamFailed
+	evTick
+)
+
+// message is one thing that the loop hears of; kind says which fields count.
+type message struct {
+	kind        evKind
+	up          bool
+	sid         quorum.SID
+	link        *link
+	generation  uint64
+	token       uint64
+	incarnation quorum.Incarnation
+	note        fle.Notification
+	msgs        []zab.Message
+	first       zxid.ID
+	txns        [][]byte
+	request     zab.Kind
+	data        []byte
+	point       zxid.Point
+}
+
+// maxHelloMessages bounds what a learner may say before anybody listens.
+const maxHelloMessages = 4
+
+// crashed unwinds the turn in which a server has crashed.
+var errCrashed = errors.New("sim: crashed")
+
+// start brings the server up: it recovers from disk as server/node does.
+func (srv *server) start() {
+	if srv.proc.alive() {
+		return
+	}
+	s := srv.s
+	srv.lives++
+	p := &process{server: srv, seen: make([]quorum.Incarnation, len(s.ensemble.Members())+1)}
+	srv.proc = p
+	srv.disk.open()
+	p.app = newApplier(p, srv.disk.saved.clone())
+	p.reconcile()
+	p.fle = fle.New(fle.Config{
+		Self: srv.sid, Role: srv.role, Ensemble: s.ensemble,
+		FinalizeTicks:  int(finalizeWait / electionTick),
+		MinNotifyTicks: int(minNotify / electionTick), MaxNotifyTicks: int(maxNotify / electionTick),
+	})
+	d := p.durable()
+	s.tracef("%v OPEN life %d incarnation %v promise %d/%v current %d log %v committed %v applied %v", srv.sid, srv.lives,
+		d.Incarnation, d.Promise.Epoch, d.Promise.Leader, d.Current, d.History, d.Committed, p.app.tree.applied.ID)
+	p.replay(d)
+	for peer := 1; peer <= s.net.n; peer++ {
+		if peer != int(srv.sid) {
+			s.net.refresh(int(srv.sid), peer)
+		}
+	}
+	p.beginClients()
+	p.look()
+}
+
+// reconcile brings tree and log to states that belong together.
+func (p *process) reconcile() {
+	d := p.disk
+	if point, pending := d.log.Intent(); pending && !p.s.mutant.forgetIntent {
+		if p.app.tree.applied != point {
+			if d.staged == nil || d.staged.applied != point {
+				p.s.fail("StateIsFold", "server %v: snapshot at %v is promised and not there", p.sid, point)
+			}
+			d.saved = d.staged
+			p.app.tree = d.saved.clone()
+		}
+		p.must(d.log.InstallDone())
+	}
+	d.staged = nil
+	h, at := d.log.Durable().History, p.app.tree.applied
+	if at.ID > h.Last().ID || at.ID < h.Base.ID {
+		p.s.fail("StateIsFold", "server %v: tree at %v does not belong to the log %v", p.sid, at, h)
+	}
+}
+
+// replay applies what the log knows to be committed.
+func (p *process) replay(d zab.Durable) {
+	at := p.app.tree.applied.ID
+	for at < d.Committed {
+		entries, err := p.disk.log.Entries(at, d.Committed, 1000)
+		p.must(err)
+		if len(entries) == 0 || entries[0].Prev != at {
+			p.s.fail("StateIsFold", "server %v: the log does not hold what follows the applied %v", p.sid, at)
+		}
+		p.app.commit(entries)
+		at = entries[len(entries)-1].ID
+	}
+	p.delivered = at
+}
+
+// must fails on an error of the disk that no fault explains.
+func (p *process) must(err error) {
+	if err != nil {
+		p.s.fail("StepRefused", "server %v: %v", p.sid, err)
+	}
+}
+
+// alive reports whether the process runs.
+func (p *process) alive() bool { return p != nil && !p.dead }
+
+// after schedules something that happens only if the process lives then.
+func (p *process) after(d time.Duration, do func()) {
+	p.s.after(d, func() {
+		if p.alive() {
+			p.guard(do)
+		}
+	})
+}
+
+// guard runs something in which the process may crash.
+func (p *process) guard(do func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			if r != errCrashed { //nolint:errorlint // it is what crashPoint panics with, itself
+				panic(r)
+			}
+			p.crash(p.s.chance(0.7))
+		}
+	}()
+	do()
+}
+
+// crashPoint is a place at which the process may end.
+func (p *process) crashPoint() {
+	if p.fuse > 0 {
+		if p.fuse--; p.fuse == 0 {
+			panic(errCrashed)
+		}
+	}
+}
+
+// crash ends the process; power says that the machine goes with it.
+func (p *process) crash(power bool) {
+	if !p.alive() {
+		return
+	}
+	s := p.s
+	s.counts.Crashes++
+	s.tracef("%v CRASH power=%v", p.sid, power)
+	p.dead = true
+	p.disk.crash(power)
+	s.net.died(p, power)
+	for peer := 1; peer <= s.net.n; peer++ {
+		if peer != int(p.sid) {
+			s.net.refresh(int(p.sid), peer)
+		}
+	}
+}
+
+// put hands a message to the loop, which takes it with its next turn.
+func (p *process) put(m message) {
+	p.inbox = append(p.inbox, m)
+	p.wake()
+}
+
+func (p *process) wake() {
+	if p.turning || p.closing {
+		return
+	}
+	p.turning = true
+	p.after(time.Duration(float64(p.s.upTo(400*time.Microsecond))*p.slow), p.turn)
+}
+
+// turn is one round of the loop: everything that has happened, then everything
+// that is to be done.
+func (p *process) turn() {
+	p.turning = false
+	if p.closing {
+		return
+	}
+	batch := p.inbox
+	p.inbox = nil
+	for i := range batch {
+		if p.closing {
+			p.inbox = append(p.inbox, batch[i:]...)
+			return
+		}
+		if p.tenure != nil {
+			p.tenure.handle(batch[i])
+			p.tenure.endIfOver()
+		} else {
+			p.elsewhere(batch[i])
+			p.elected()
+		}
+	}
+	if p.tenure != nil {
+		p.tenure.settle()
+		p.tenure.endIfOver()
+	}
+}
+
+// look begins an election.
+func (p *process) look() {
+	d := p.durable()
+	for sid := range p.s.ensemble.Voters().All() {
+		p.judge(sid, &d)
+	}
+	own := fle.Vote{Leader: p.sid, Zxid: d.History.Last().ID, Epoch: d.Current}
+	if d.Untrusted {
+		own.Zxid = zxid.Untrusted
+	}
+	p.looks++
+	p.s.tracef("%v LOOKING %v", p.sid, own)
+	p.fle.Look(own)
+	p.elected()
+	p.electionTick(p.looks)
+}
+
+func (p *process) electionTick(look int) {
+	p.after(electionTick, func() {
+		if p.looks != look || p.tenure != nil || p.closing {
+			return
+		}
+		p.fle.Tick()
+		p.expireHellos()
+		p.elected()
+		p.electionTick(look)
+	})
+}
+
+// elected carries out what the election wants, and ends it when it is over.
+func (p *process) elected() {
+	rd := p.fle.Ready()
+	for _, n := range rd.Messages {
+		p.s.net.notify(n)
+	}
+	if rd.Outcome != nil && p.tenure == nil {
+		p.s.tracef("%v ELECTED %v %v round %d by %v", p.sid, rd.Outcome.State, rd.Outcome.Vote, rd.Outcome.Round, rd.Outcome.Supporters)
+		p.beginTenure(rd.Outcome)
+	}
+}
+
+// elsewhere handles what no role takes.
+func (p *process) elsewhere(m message) {
+	switch m.kind {
+	case evNotification:
+		p.fle.Step(m.note)
+	case evReachable:
+		p.reachable(m)
+	case evLinkUp:
+		p.hellos = append(p.hellos, &hello{link: m.link, sid: m.sid, since: p.s.now})
+	case evReceived:
+		for _, h := range p.hellos {
+			if h.link != m.link {
+				continue
+			}
+			if h.msgs = append(h.msgs, m.msgs...); len(h.msgs) > maxHelloMessages {
+				p.dismiss(h)
+			}
+			break
+		}
+	case evLinkDown:
+		p.hellos = slices.DeleteFunc(p.hellos, func(h *hello) bool { return h.link == m.link })
+	default: // of a role that is over
+	}
+}
+
+func (p *process) dismiss(h *hello) {
+	p.hellos = slices.DeleteFunc(p.hellos, func(o *hello) bool { return o == h })
+	h.link.hangup(p)
+}
+
+func (p *process) expireHellos() {
+	for _, h := range slices.Clone(p.hellos) {
+		if p.s.now-h.since > patience {
+			p.dismiss(h)
+		}
+	}
+}
+
+func (p *process) reachable(m message) {
+	if m.up && !m.incarnation.IsZero() {
+		p.seen[m.sid] = m.incarnation
+		d := p.durable()
+		p.judge(m.sid, &d)
+	}
+	p.fle.Reach(m.sid, m.up)
+}
+
+// judge tells the election whether a voter is the one that was once synchronised.
+func (p *process) judge(sid quorum.SID, d *zab.Durable) {
+	strange := false
+	for _, k := range d.Known {
+		if k.SID == sid && !p.seen[sid].IsZero() && k.Incarnation != p.seen[sid] {
+			strange = true
+		}
+	}
+	p.fle.Distrust(sid, strange)
+}
+
+// durable is what the disk says when a role starts, or what a mutant makes of it.
+func (p *process) durable() zab.Durable {
+	d := p.disk.log.Durable()
+	if p.s.mutant.durable != nil {
+		p.s.mutant.durable(p, &d)
+	}
+	return d
+}
+
+// drained tells that the disk's queue is empty.
+func (p *process) drained() {
+	if p.closing {
+		p.tenureClosed()
+	}
+}
+
+// learnFrom keeps a server that cannot lead out of the way of one that could.
+func (p *process) learnFrom(led, established bool) {
+	if !led || established {
+		p.failures = 0
+		return
+	}
+	p.failures++
+	if p.failures >= 2 {
+		ticks := int(tickTime / electionTick)
+		p.fle.Abstain(ticks + p.s.rng.IntN(ticks*p.failures+1))
+	}
+}
