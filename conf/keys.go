@@ -67,14 +67,14 @@ func parserKeys() []key {
 		text("dataLogDir", "", func(c *Config) *string { return &c.DataLogDir }),
 		number("clientPort", "", 0, 65535, func(c *Config) *int { return &c.clientPort }),
 		text("clientPortAddress", "", func(c *Config) *string { return &c.clientAddress }),
-		number("clientPortListenBacklog", "-1", -1, math.MaxInt32, func(c *Config) *int { return &c.ListenBacklog }),
+		number("clientPortListenBacklog", "-1", -1, math.MaxInt32, func(c *Config) *int { return &c.ListenBacklog }).yet(pending),
 		{name: "tickTime", def: "3000", set: setTickTime},
 		limit("maxClientCnxns", "60", func(c *Config) *int { return &c.MaxClientCnxns }),
 		{name: "minSessionTimeout", set: sessionTimeout(func(c *Config) *time.Duration { return &c.MinSessionTimeout })},
 		{name: "maxSessionTimeout", set: sessionTimeout(func(c *Config) *time.Duration { return &c.MaxSessionTimeout })},
 		number("initLimit", "", 0, maxLimit, func(c *Config) *int { return &c.InitLimit }),
 		number("syncLimit", "", 0, maxLimit, func(c *Config) *int { return &c.SyncLimit }),
-		number("connectToLearnerMasterLimit", "0", 0, maxLimit, func(c *Config) *int { return &c.ConnectLimit }),
+		number("connectToLearnerMasterLimit", "0", 0, maxLimit, func(c *Config) *int { return &c.ConnectLimit }).yet(pending),
 		{name: "electionAlg", def: "3", set: func(_ *Config, v string) (string, error) {
 			if v != "3" {
 				return "", errors.New("Invalid electionAlg value. Only 3 is supported.") //nolint:revive,staticcheck // upstream's text
@@ -102,7 +102,7 @@ func storageKeys() []key {
 		number("snapCount", "100000", 2, math.MaxInt32, func(c *Config) *int { return &c.SnapCount }),
 		number("commitLogCount", "500", 1, math.MaxInt32, func(c *Config) *int { return &c.CommitLogCount }),
 		yesNo("forceSync", "yes", func(c *Config) *bool { return &c.ForceSync }),
-		millis("fsync.warningthresholdms", "1000", 0, func(c *Config) *time.Duration { return &c.FsyncWarning }),
+		millis("fsync.warningthresholdms", "1000", 0, func(c *Config) *time.Duration { return &c.FsyncWarning }).yet(pending),
 		loose("datadir.autocreate", "true", func(c *Config) *bool { return &c.DataDirAutocreate }),
 		loose("db.autocreate", "true", func(c *Config) *bool { return &c.DBAutocreate }),
 	}
@@ -116,7 +116,7 @@ func clientKeys() []key {
 		millis("nio.sessionlessCnxnTimeout", "10000", 1, func(c *Config) *time.Duration { return &c.SessionlessTimeout }),
 		loose("clientTcpKeepAlive", "true", func(c *Config) *bool { return &c.ClientTCPKeepAlive }),
 		words("4lw.commands.whitelist", "ruok,srvr,stat,mntr,conf,isro,cons,dirs", func(c *Config) *[]string { return &c.FourLetterWhitelist }),
-		loose("readonlymode.enabled", "false", func(c *Config) *bool { return &c.ReadOnlyMode }),
+		loose("readonlymode.enabled", "false", func(c *Config) *bool { return &c.ReadOnlyMode }).yet(pending),
 		yesNo("skipACL", "no", func(c *Config) *bool { return &c.SkipACL }),
 		loose("DigestAuthenticationProvider.enabled", "true", func(c *Config) *bool { return &c.DigestAuth }),
 		text("DigestAuthenticationProvider.superDigest", "", func(c *Config) *string { return &c.SuperDigest }),
@@ -128,11 +128,11 @@ func quorumKeys() []key {
 		yesNo("leaderServes", "yes", func(c *Config) *bool { return &c.LeaderServes }),
 		millis("cnxTimeout", "5000", 1, func(c *Config) *time.Duration { return &c.CnxTimeout }),
 		number("electionPortBindRetry", "3", 0, math.MaxInt32, func(c *Config) *int { return &c.ElectionPortBindRetry }),
-		loose("tcpKeepAlive", "true", func(c *Config) *bool { return &c.QuorumTCPKeepAlive }),
+		loose("tcpKeepAlive", "true", func(c *Config) *bool { return &c.QuorumTCPKeepAlive }).yet(pending),
 		millis("fastleader.minNotificationInterval", "200", 1, func(c *Config) *time.Duration { return &c.MinNotifyInterval }),
 		millis("fastleader.maxNotificationInterval", "60000", 1, func(c *Config) *time.Duration { return &c.MaxNotifyInterval }),
-		millis("observer.election.DelayMs", "200", 0, func(c *Config) *time.Duration { return &c.ObserverElectionDelay }),
-		millis("observer.reconnectDelayMs", "0", 0, func(c *Config) *time.Duration { return &c.ObserverReconnectDelay }),
+		millis("observer.election.DelayMs", "200", 0, func(c *Config) *time.Duration { return &c.ObserverElectionDelay }).yet(pending),
+		millis("observer.reconnectDelayMs", "0", 0, func(c *Config) *time.Duration { return &c.ObserverReconnectDelay }).yet(pending),
 	}
 }
 

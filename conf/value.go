@@ -57,6 +57,12 @@ func (k key) alias(names ...string) key {
 	return k
 }
 
+// yet marks a key whose value is read and checked, and that nothing acts on yet.
+func (k key) yet(t treatment) key {
+	k.treat = t
+	return k
+}
+
 // text keeps the value as it is.
 func text(name, def string, field func(*Config) *string) key {
 	return key{name: name, def: def, set: func(c *Config, v string) (string, error) {

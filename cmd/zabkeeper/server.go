@@ -22,7 +22,7 @@ import (
 )
 
 // defaultDataDir is where a server without a configuration keeps its data.
-const defaultDataDir = "zabkeeper-data"
+const defaultDataDir = "./zabkeeper-data"
 
 type serverOptions struct {
 	dataDir  string
@@ -38,7 +38,7 @@ func serverCommand() *cobra.Command {
 		Use:   "server [zoo.cfg]",
 		Short: "Run a server in the foreground",
 		Long: `Run a server in the foreground, with the given zoo.cfg, or, without one, a
-standalone server on 127.0.0.1:2181 that keeps its data in ./` + defaultDataDir + `.
+standalone server on 127.0.0.1:2181 that keeps its data in ` + defaultDataDir + `.
 
 -D flags of SERVER_JVMFLAGS and JVMFLAGS count as settings. SIGTERM and SIGINT stop the server in
 order, with exit code 0. A second one ends it at once.`,
@@ -183,7 +183,7 @@ func welcome(w io.Writer, addr net.Addr, dataDir string) {
 ZabKeeper listens on %s and keeps its data in %s.
 Any ZooKeeper client can use it now. Try, in another terminal:
 
-    echo srvr | nc 127.0.0.1 %s
+    exec 3<>/dev/tcp/127.0.0.1/%s; echo srvr >&3; cat <&3
     go run ./cmd/zabkeeper bench --servers 127.0.0.1:%s --duration 5s
 
 Stop it with Ctrl-C; what was acknowledged is kept.

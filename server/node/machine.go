@@ -54,6 +54,9 @@ func (m *machine) Forwarded(from quorum.SID, msgs []zab.Message) {
 }
 
 func (m *machine) Serve(state fle.State) {
+	if state == fle.Leading && !m.n.conf.LeaderServes && m.n.ensemble.Len() > 1 {
+		return
+	}
 	m.n.server.Serve(m.n.mode(state))
 }
 
@@ -127,7 +130,18 @@ func (r replicator) Submit(fs []server.Forward) {
 }
 
 // history is the peer's view of the transaction log.
-type history struct{ *txnlog.Log }
+type history struct {
+	*txnlog.Log
+	strict bool // see Node.strict
+}
+
+// Durable adds that an empty store is not to be trusted, where the operator wants it so, until
+// it has accepted a leader once.
+func (h history) Durable() zab.Durable {
+	d := h.Log.Durable()
+	d.Untrusted = d.Untrusted || h.strict && d.Current == 0
+	return d
+}
 
 func (h history) NewWriter(done func(token uint64)) (peer.Writer, error) {
 	w, err := h.Log.NewWriter(done)

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -149,7 +151,7 @@ func (n *Node) listen() (net.Listener, error) {
 	if n.cfg.ClientListener != nil {
 		return n.cfg.ClientListener, nil
 	}
-	if n.conf.Client == nil || (!n.conf.LeaderServes && n.ensemble != nil && n.ensemble.Len() == 1) {
+	if n.conf.Client == nil {
 		return nil, nil //nolint:nilnil // no client port is configured: no listener, no error
 	}
 	addr := net.JoinHostPort(n.conf.Client.Host, strconv.Itoa(n.conf.Client.Port))
@@ -181,7 +183,7 @@ func (n *Node) assemble() error {
 	n.machine = &machine{n: n, handed: n.stores.tree.Applied()}
 	n.peer, err = peer.New(peer.Config{
 		Self: n.sid, Ensemble: n.ensemble,
-		Log: history{n.stores.log}, Transport: carrier,
+		Log: history{Log: n.stores.log, strict: n.strict()}, Transport: carrier,
 		StateMachine: n.machine,
 		TickTime:     n.conf.TickTime,
 		InitLimit:    max(n.conf.InitLimit, 1), SyncLimit: max(n.conf.SyncLimit, 1),
@@ -194,6 +196,19 @@ func (n *Node) assemble() error {
 	}
 	return nil
 }
+
+// strict reports whether an empty store may not vote: db.autocreate is false and the marker file
+// that allows it once is not there [ZOOKEEPER-261].
+func (n *Node) strict() bool {
+	if n.conf.DBAutocreate || n.cfg.FS != nil {
+		return false
+	}
+	err := os.Remove(filepath.Join(n.conf.DataDir, initializeMarker))
+	return err != nil
+}
+
+// initializeMarker is the name of the file below dataDir that lets an empty store vote.
+const initializeMarker = "initialize"
 
 func (n *Node) newTransport() (*transport.Transport, error) {
 	cfg := transport.Config{
