@@ -3,7 +3,6 @@ package sim
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/zabkeeper/zabkeeper/fle"
 	"github.com/zabkeeper/zabkeeper/quorum"
