@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,11 +34,11 @@ mix (70 % get, 30 % set). The nodes live below /zabkeeper-bench.`,
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 			defer stop()
 			cfg.Servers = strings.Split(servers, ",")
-			for _, load := range strings.Fields(strings.ReplaceAll(loads, ",", " ")) {
-				c := cfg
-				if err := parseLoad(load, &c); err != nil {
-					return err
-				}
+			cfgs, err := parseLoads(loads, cfg)
+			if err != nil {
+				return &invocationError{err}
+			}
+			for _, c := range cfgs {
 				r, err := bench.Run(ctx, c)
 				if err != nil {
 					return err
@@ -62,17 +64,29 @@ mix (70 % get, 30 % set). The nodes live below /zabkeeper-bench.`,
 	return cmd
 }
 
-// parseLoad reads workload:sessionsxin-flight.
-func parseLoad(text string, c *bench.Config) error {
-	name, shape, ok := strings.Cut(text, ":")
-	if !ok {
-		return fmt.Errorf("load %q: want workload:sessionsxin-flight, such as set:16x16", text)
+// parseLoads reads a list of workload:sessionsxin-flight, each of them on top of base.
+func parseLoads(text string, base bench.Config) ([]bench.Config, error) {
+	var out []bench.Config
+	for _, load := range strings.Fields(strings.ReplaceAll(text, ",", " ")) {
+		c := base
+		name, shape, _ := strings.Cut(load, ":")
+		sessions, inFlight, _ := strings.Cut(shape, "x")
+		var errs [2]error
+		c.Workload = bench.Workload(name)
+		c.Sessions, errs[0] = strconv.Atoi(sessions)
+		c.InFlight, errs[1] = strconv.Atoi(inFlight)
+		if errors.Join(errs[:]...) != nil {
+			return nil, fmt.Errorf("load %q: want workload:sessionsxin-flight, such as set:16x16", load)
+		}
+		if err := c.Validate(); err != nil {
+			return nil, fmt.Errorf("load %q: %w", load, err)
+		}
+		out = append(out, c)
 	}
-	c.Workload = bench.Workload(name)
-	if _, err := fmt.Sscanf(shape, "%dx%d", &c.Sessions, &c.InFlight); err != nil {
-		return fmt.Errorf("load %q: want workload:sessionsxin-flight, such as set:16x16", text)
+	if len(out) == 0 {
+		return nil, errors.New("--loads names no load")
 	}
-	return nil
+	return out, nil
 }
 
 func printResult(r bench.Result, asJSON bool) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,13 +21,22 @@ func main() {
 		SilenceErrors: true,
 	}
 	root.AddCommand(serverCommand(), benchCommand(), versionCommand())
+	invoked := false // arguments and flags were in order
+	root.PersistentPreRun = func(*cobra.Command, []string) { invoked = true }
 	err := root.Execute()
 	var reported *reportedError
 	if err != nil && !errors.As(err, &reported) {
-		fmt.Fprintln(os.Stderr, "zabkeeper:", err)
+		fmt.Fprintln(os.Stderr, "zabkeeper:", strings.Join(strings.Fields(err.Error()), " "))
+	}
+	var wrong *invocationError
+	if err != nil && !invoked || errors.As(err, &wrong) {
+		os.Exit(node.ExitConfig)
 	}
 	os.Exit(node.ExitCode(err))
 }
+
+// invocationError is an error in the value of an argument or flag.
+type invocationError struct{ error }
 
 // reportedError is an error that the log has told already.
 type reportedError struct{ error }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -56,7 +58,7 @@ order, with exit code 0. A second one ends it at once.`,
 func runServer(o serverOptions, args []string) error {
 	level, err := zerolog.ParseLevel(o.logLevel)
 	if err != nil {
-		return fmt.Errorf("--log-level: %w", err)
+		return &invocationError{fmt.Errorf("--log-level %q: want debug, info, warn or error", o.logLevel)}
 	}
 	log := newLogger(os.Stderr, level)
 	cfg, err := loadConfig(o, args)
@@ -139,7 +141,7 @@ func loadConfig(o serverOptions, args []string) (*conf.Config, error) {
 		}
 		in = conf.Input{Name: path, Text: text}
 	}
-	in.ReadFile = os.ReadFile
+	in.ReadFile = readFile
 	in.Strict = o.strict
 	in.Flags, _ = conf.FromEnvironment(os.Getenv)
 	if o.dataDir != "" {
@@ -153,6 +155,16 @@ func loadConfig(o serverOptions, args []string) (*conf.Config, error) {
 		in.CommandLine = append(in.CommandLine, conf.Setting{Key: key, Value: value, Origin: commandLine})
 	}
 	return conf.Load(in)
+}
+
+// readFile reads a file that belongs to the configuration. Below something that is no
+// directory there is none, and that is the data directory's fault, not the configuration's.
+func readFile(name string) ([]byte, error) {
+	text, err := os.ReadFile(name)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, fs.ErrNotExist
+	}
+	return text, err
 }
 
 // report logs what the configuration has to say.

@@ -64,7 +64,8 @@ func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond)
 // root is where all nodes of a bench live.
 const root = "/zabkeeper-bench"
 
-func (c *Config) validate() error {
+// Validate says what is wrong with the configuration, nil if nothing is, and fills in defaults.
+func (c *Config) Validate() error {
 	switch c.Workload {
 	case Set, Create, Get, Mix:
 	default:
@@ -81,7 +82,7 @@ func (c *Config) validate() error {
 
 // Run applies one load and measures it.
 func Run(ctx context.Context, cfg Config) (Result, error) {
-	if err := cfg.validate(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return Result{}, err
 	}
 	if err := prepare(ctx, cfg); err != nil {
