@@ -22,6 +22,30 @@ type Env struct {
 	Seed     uint64
 	Pace     time.Duration // mean time between two operations of one client
 	Duration time.Duration // of the run, for sizing
+
+	mu   sync.Mutex
+	open []*Session // of all clients
+}
+
+// Abandon lets go of every session of the clients, so that operations under way end with an
+// unknown outcome. A call of the library waits as long as it takes: of servers that serve nobody
+// any more, for ever.
+func (e *Env) Abandon() {
+	e.mu.Lock()
+	sessions := slices.Clone(e.open)
+	e.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, s := range sessions {
+		wg.Go(s.Abandon)
+	}
+	wg.Wait()
+}
+
+// track notes an open session for Abandon.
+func (e *Env) track(s *Session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.open = append(slices.DeleteFunc(e.open, (*Session).Dead), s)
 }
 
 // Workload is one kind of use. A workload is used once.
@@ -110,8 +134,12 @@ func (c *client) live() error {
 	}
 	c.opened++
 	s, err := Open(c.env.Servers, c.env.Timeout, c.env.Seed^hash(c.name)^uint64(c.number)<<32^c.opened, c.env.Recorder)
+	if err != nil {
+		return err
+	}
 	c.session = s
-	return err
+	c.env.track(s)
+	return nil
 }
 
 // pace waits between operations; false when ctx has ended.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/jepsen/check"
@@ -21,13 +22,20 @@ type report struct {
 	took       time.Duration
 	history    []check.Op
 	acts       map[nemesis.Kind]int
-	gap, gapAt int64 // ns
+	gap, gapAt int64      // ns
+	mu         sync.Mutex // of violations, while the run goes on
 	violations []check.Violation
 	unknown    []string // registers whose search was given up
 }
 
 func (r *report) violate(name string, err error) {
-	r.violations = append(r.violations, check.Violation{Check: name, Text: err.Error()})
+	r.add(check.Violation{Check: name, Text: err.Error()})
+}
+
+func (r *report) add(found ...check.Violation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.violations = append(r.violations, found...)
 }
 
 func (r *report) clean() bool { return len(r.violations) == 0 }

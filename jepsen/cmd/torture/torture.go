@@ -41,6 +41,7 @@ const (
 	walkLimit    = 60 * time.Second // for reading all trees
 	agreeLimit   = 10 * time.Second // until all servers rest at one zxid
 	afterHealing = 2 * time.Second  // in which clients must get work done
+	stuckLimit   = 20 * time.Second // until all clients have ended after the run
 	searchLimit  = 20 * time.Second // for the order of one register's operations
 )
 
@@ -97,11 +98,13 @@ func (r *run) all(ctx context.Context) error {
 		// Nothing could be read of servers that all should serve: that is a finding, not a mishap.
 		r.report.violate("final", err)
 	}
-	for _, w := range r.workloads {
-		w.Held(r.env)
-	}
+	r.within("held", func() {
+		for _, w := range r.workloads {
+			w.Held(r.env)
+		}
+	})
 	r.report.history = r.env.Recorder.History()
-	r.report.violations = append(r.report.violations, r.env.Recorder.Violations()...)
+	r.report.add(r.env.Recorder.Violations()...)
 	if err == nil {
 		r.judge(final)
 		r.restart(ctx, final)
@@ -128,6 +131,7 @@ func (r *run) setup(ctx context.Context) error {
 		return err
 	}
 	defer s.Close()
+	defer context.AfterFunc(ctx, s.Abandon)()
 	for _, w := range r.workloads {
 		if err := w.Setup(s, r.env); err != nil {
 			return err
@@ -157,10 +161,21 @@ func (r *run) hurt(ctx context.Context) {
 	healed := r.env.Recorder.Now()
 	pause(ctx, afterHealing)
 	cancel()
-	clients.Wait()
+	r.within("clients", clients.Wait)
 	r.report.gap, r.report.gapAt = check.LongestGap(r.env.Recorder.History(), int64(healed))
 	r.report.took = healed
 	r.alive(ctx, healed)
+}
+
+// within runs f, which waits for answers of servers. When that takes too long the sessions are
+// abandoned and f ends.
+func (r *run) within(name string, f func()) {
+	stuck := time.AfterFunc(stuckLimit, func() {
+		r.report.violate(name, fmt.Errorf("no answer in %v with all servers up", stuckLimit))
+		r.env.Abandon()
+	})
+	defer stuck.Stop()
+	f()
 }
 
 // alive demands that something was written after everything was healed.
@@ -222,6 +237,7 @@ func (r *run) gone(ctx context.Context) error {
 		return err
 	}
 	defer s.Close()
+	defer context.AfterFunc(ctx, s.Abandon)()
 	var parents []string
 	var kept []int64
 	for _, w := range r.workloads {
@@ -263,7 +279,7 @@ func (r *run) judge(f check.Final) {
 	h := r.report.history
 	found, unknown := check.Register(h, check.RegisterOptions{SyncGets: r.opt.syncGets, Timeout: searchLimit})
 	r.report.unknown = unknown
-	r.report.violations = append(r.report.violations, found...)
+	r.report.add(found...)
 	for _, found := range [][]check.Violation{
 		check.WriteOrder(h),
 		check.Reads(h, check.ReadOptions{SyncGets: r.opt.syncGets, Exact: r.opt.exact}),
@@ -274,7 +290,7 @@ func (r *run) judge(f check.Final) {
 		check.Ephemerals(h, f, check.EphemeralOptions{SyncGets: r.opt.syncGets}),
 		check.Replicas(f),
 	} {
-		r.report.violations = append(r.report.violations, found...)
+		r.report.add(found...)
 	}
 }
 
@@ -287,7 +303,7 @@ func (r *run) restart(ctx context.Context, f check.Final) {
 		id := f.Trees[i].Server
 		var t check.Tree
 		if t, err = workload.Walk(ctx, id, r.cluster.Addr(id), r.env.Timeout); err == nil {
-			r.report.violations = append(r.report.violations, check.Same(f.Trees[i], t)...)
+			r.report.add(check.Same(f.Trees[i], t)...)
 		}
 	}
 	if err != nil {
