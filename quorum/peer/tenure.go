@@ -79,6 +79,9 @@ type tenure struct {
 // link is gone (spec zab-and-election 6.2 F1 gives five attempts, 100 ms apart).
 const connectPatience = time.Second
 
+// stopping is the reason of an orderly end.
+const stopping = "this server is stopping"
+
 func (p *Peer) newTenure(ctx context.Context, outcome *fle.Outcome) (*tenure, error) {
 	p.generation++
 	t := &tenure{
@@ -171,7 +174,7 @@ func (t *tenure) run() error {
 		}
 		select {
 		case <-t.ctx.Done():
-			t.reason = "this server is stopping"
+			t.reason = stopping
 			return nil
 		case <-tick.C:
 			t.tick()
@@ -376,7 +379,11 @@ func (t *tenure) close(failed bool) error {
 		}
 	}
 	p.learnFrom(t.leader != nil, established)
-	p.cfg.Logger.Warn().Stringer("state", t.outcome.State).Str("reason", t.endReason()).
+	ev := p.cfg.Logger.Warn()
+	if t.reason == stopping {
+		ev = p.cfg.Logger.Info()
+	}
+	ev.Stringer("state", t.outcome.State).Str("reason", t.endReason()).
 		Dur("after", time.Since(t.began)).Msg("role ended")
 	return nil
 }
