@@ -24,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// Four connections of the client library end on their own time.
+	// The client library's goroutines end some time after Close.
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/go-zookeeper/zk.(*Conn).loop"),
 		goleak.IgnoreAnyFunction("github.com/go-zookeeper/zk.(*Conn).sendLoop"),
@@ -69,7 +69,7 @@ func loadConfig(myid string, lines ...string) (*conf.Config, error) {
 	})
 }
 
-// reserve picks free ports and keeps them bound; what is used of them must be closed before.
+// reserve listens on a free port. A node that is given the listener closes it.
 func reserve(t testing.TB) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
