@@ -114,7 +114,7 @@ func (l *Leader) onAckEpoch(p *link, m Message) {
 			return
 		}
 		p.voter.promised = true
-		l.hear(m.Known)
+		l.hear(p, m.Known)
 	}
 	p.state, p.history = linkPromised, m.History
 	p.needSnap = m.NeedSnap || m.Untrusted && last != 0

@@ -43,11 +43,16 @@ func (v *voter) distrust() { *v = voter{sid: v.sid, life: v.life} }
 // hear takes over what a voter has noted about others while the epoch is not
 // established. What contradicts the own memory leaves nobody to be believed: which of two
 // incarnations came later cannot be told.
-func (l *Leader) hear(told []Known) {
+//
+// What a voter has noted about itself cannot be newer than the memory of the life that it
+// lives: it is what it was told before it was adopted, and may be years old.
+func (l *Leader) hear(from *link, told []Known) {
 	for _, k := range told {
 		own, ok := lookupKnown(l.known, k.SID)
 		switch {
 		case k.SID == l.self || ok && own == k.Incarnation:
+			continue
+		case k.SID == from.sid && ok && own == from.life:
 			continue
 		case ok:
 			k.Incarnation = quorum.Incarnation{}
