@@ -1,0 +1,159 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/znode"
+)
+
+// audit reads a tree record by record, in the order of its keys, and finds out whether
+// it is one: every record decodes, the order holds, the child counts add up, and the
+// index of ephemerals is what the nodes say. It sums up the totals on the way.
+type audit struct {
+	totals  Totals
+	records uint64
+
+	last        []byte // key of the record before
+	node        znode.Node
+	children    int64  // sum of all child counts
+	indexHash   uint64 // of the index of ephemerals, whatever its order
+	ownedHash   uint64 // of the nodes' owners, likewise
+	rootPresent bool
+}
+
+var (
+	errOrder    = errors.New("keys out of order")
+	errColumn   = errors.New("unknown column")
+	errValue    = errors.New("value where none belongs")
+	errNoRoot   = errors.New("no root node")
+	errChildren = errors.New("child counts do not add up to the number of nodes")
+	errIndex    = errors.New("index of ephemerals differs from the nodes' owners")
+)
+
+// add takes the next record. It keeps neither slice.
+func (a *audit) add(key, value []byte) error {
+	if bytes.Compare(key, a.last) <= 0 {
+		return errOrder
+	}
+	a.last = append(a.last[:0], key...)
+	a.records++
+	switch key[0] {
+	case colEphemeral:
+		owner, path, err := parseEphemeralKey(key)
+		if err != nil {
+			return err
+		}
+		if len(value) != 0 {
+			return errValue
+		}
+		a.totals.Ephemerals++
+		a.indexHash += ownedHash(owner, path)
+		return nil
+	case colNode:
+		return a.addNode(key, value)
+	case colSession:
+		if _, err := parseSessionKey(key); err != nil {
+			return err
+		}
+		_, err := parseTimeout(value)
+		return err
+	}
+	return errColumn
+}
+
+func (a *audit) addNode(key, value []byte) error {
+	path, err := parseNodeKey(key)
+	if err != nil {
+		return err
+	}
+	n := &a.node
+	if err := decodeNode(n, value); err != nil {
+		return fmt.Errorf("node %q: %w", path, err)
+	}
+	if n.NumChildren < 0 {
+		return fmt.Errorf("node %q: %w", path, errChildren)
+	}
+	a.totals.Nodes++
+	a.totals.DataSize += nodeSize(path, n)
+	a.totals.Digest += znode.NodeDigest(path, n)
+	a.children += int64(n.NumChildren)
+	a.rootPresent = a.rootPresent || path == "/"
+	if n.Ephemeral() {
+		a.ownedHash += ownedHash(n.Owner, key[nodePrefixLen:])
+	}
+	return nil
+}
+
+// finish judges the tree as a whole.
+func (a *audit) finish() error {
+	switch {
+	case !a.rootPresent:
+		return errNoRoot
+	case a.children != int64(a.totals.Nodes-1):
+		return errChildren
+	case a.indexHash != a.ownedHash:
+		return errIndex
+	}
+	return nil
+}
+
+func ownedHash(owner proto.SessionID, path []byte) uint64 {
+	// The multiplication spreads the owner's bits; a sum of such hashes is
+	// independent of the order.
+	return xxhash.Sum64(path) ^ (uint64(owner)*0x9e3779b97f4a7c15 + 1)
+}
+
+// Scan reads the whole tree, as of one point, while installs go on, and returns the
+// totals that it finds, under the point that the tree claims. The error, wrapping
+// ErrCorrupt, says what contradicts what; it is not reported to Config.Fatal, unless the
+// disk itself failed. Servers that are at the same point must find the same totals
+// (hazard H-94).
+func (s *Store) Scan() (Totals, error) {
+	snap, err := s.Snapshot()
+	if err != nil {
+		return Totals{}, err
+	}
+	a := &audit{}
+	err = snap.each(a.add)
+	if err == nil {
+		err = a.finish()
+	}
+	a.totals.At = snap.totals.At
+	if err == nil && a.totals != snap.totals {
+		err = fmt.Errorf("counters say %+v, the nodes say %+v", snap.totals, a.totals)
+	}
+	if closeErr := snap.Close(); closeErr != nil {
+		return Totals{}, closeErr
+	}
+	if err != nil {
+		return a.totals, fmt.Errorf("store: %s: %w: %w", s.cfg.Dir, ErrCorrupt, err)
+	}
+	return a.totals, nil
+}
+
+// each calls visit with every record of the snapshot but the meta column's.
+func (s *Snapshot) each(visit func(key, value []byte) error) error {
+	it, err := s.efos.NewIter(&pebble.IterOptions{LowerBound: streamFrom, UpperBound: streamTo})
+	if err != nil {
+		return s.store.fault("scan", err)
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			break // Close returns it again
+		}
+		if err := visit(it.Key(), value); err != nil {
+			return errors.Join(err, it.Close())
+		}
+	}
+	if err := it.Close(); err != nil {
+		return s.store.fault("scan", err)
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+)
+
+// Snapshot is the tree at one exact point, for as long as it is open, whatever is
+// installed or replaced meanwhile. It holds no memory of the store for long; it keeps
+// table files from being deleted. One goroutine uses it.
+type Snapshot struct {
+	store  *Store
+	efos   *pebble.EventuallyFileOnlySnapshot
+	totals Totals
+
+	// The stream.
+	number  uint32 // of the next chunk
+	next    []byte // smallest key that may follow
+	buf     []byte // the chunk that Next returned last
+	records uint64
+	hash    *xxhash.Digest
+	drained bool // all records are out
+	done    bool // so is the trailer
+}
+
+// Snapshot returns the tree as it is at Applied. Installs go on. The caller
+// must Close it, before the Store.
+func (s *Store) Snapshot() (*Snapshot, error) {
+	// An ordinary snapshot of Pebble would lose its tables to a Replace.
+	efos := s.db.NewEventuallyFileOnlySnapshot([]pebble.KeyRange{{Start: keysStart, End: keysEnd}})
+	totals, found, err := readTotals(efos)
+	if err == nil && !found {
+		err = fmt.Errorf("%w: no applied record", ErrCorrupt)
+	}
+	if err != nil {
+		return nil, errors.Join(s.fault("snapshot", err), efos.Close())
+	}
+	return &Snapshot{store: s, efos: efos, totals: totals, next: streamFrom, hash: xxhash.New()}, nil
+}
+
+// Point returns the point of the snapshot.
+func (s *Snapshot) Point() zxid.Point { return s.totals.At }
+
+// Totals returns the counters of the snapshot.
+func (s *Snapshot) Totals() Totals { return s.totals }
+
+// Close releases the snapshot.
+func (s *Snapshot) Close() error {
+	if err := s.efos.Close(); err != nil {
+		return fmt.Errorf("store: close snapshot: %w", err)
+	}
+	return nil
+}
+
+// Next returns the next chunk of the stream, about maxBytes long, longer if one record is. The
+// chunk is valid until the next call. With the last chunk, done is true. The chunks, in order
+// and unchanged, are what Staging.Write takes.
+func (s *Snapshot) Next(maxBytes int) (chunk []byte, done bool, err error) {
+	switch {
+	case s.done:
+		return nil, true, errors.New("store: snapshot stream is over")
+	case s.number == 0:
+		s.buf = appendHeader(beginChunk(s.buf[:0], chunkHeader, s.number), s.totals.At)
+	case !s.drained:
+		if err := s.fillRecords(maxBytes); err != nil {
+			return nil, false, s.store.fault("read snapshot", err)
+		}
+	default:
+		t := trailer{totals: s.totals, records: s.records, hash: s.hash.Sum64()}
+		s.buf = t.append(beginChunk(s.buf[:0], chunkTrailer, s.number))
+		s.done = true
+	}
+	endChunk(s.buf)
+	s.number++
+	return s.buf, s.done, nil
+}
+
+// fillRecords makes the next chunk of records: one at least, as there is always a root.
+func (s *Snapshot) fillRecords(maxBytes int) error {
+	s.buf = beginChunk(s.buf[:0], chunkRecords, s.number)
+	it, err := s.efos.NewIter(&pebble.IterOptions{LowerBound: s.next, UpperBound: streamTo})
+	if err != nil {
+		return err
+	}
+	more := it.First()
+	for ; more; more = it.Next() {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return errors.Join(err, it.Close())
+		}
+		key := it.Key()
+		if len(s.buf) > chunkFrame+chunkHead && len(s.buf)+len(key)+len(value) > maxBytes {
+			s.next = append([]byte(nil), key...)
+			break
+		}
+		s.buf = appendRecord(s.buf, key, value)
+		s.records++
+	}
+	_, _ = s.hash.Write(s.buf[chunkFrame+chunkHead:])
+	s.drained = !more
+	return it.Close()
+}

@@ -1,0 +1,376 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/rs/zerolog"
+
+	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+	"github.com/zabkeeper/zabkeeper/znode"
+)
+
+// Directories inside Config.Dir.
+const (
+	treeDir    = "tree"    // Pebble's files
+	stagingDir = "staging" // one directory per staged snapshot
+)
+
+var (
+	// ErrLocked means that another process, or another Store of this one, has the directory.
+	ErrLocked = errors.New("directory is in use")
+	// ErrCorrupt means that what is stored contradicts itself.
+	ErrCorrupt = errors.New("stored tree is corrupt")
+	// ErrFailed is what changes are refused with after a fault.
+	ErrFailed = errors.New("store has failed")
+	// ErrOldPoint means that an Install would not move the applied point forward.
+	ErrOldPoint = errors.New("point is not after the applied point")
+)
+
+// Store is the znode tree on disk. See the package comment for who may call what.
+type Store struct {
+	cfg    Config
+	fs     vfs.FS
+	log    zerolog.Logger
+	opts   *pebble.Options // what db was opened with; table files are written by it
+	lock   *pebble.Lock
+	db     *pebble.DB
+	cache  *cache
+	failed atomic.Pointer[faultError]
+
+	// totals describes the state that reads see; replaced, never changed.
+	totals atomic.Pointer[Totals]
+
+	mu      sync.Mutex // held by Install, Replace and Close
+	origin  origin
+	batch   *pebble.Batch
+	key     []byte   // reused by Install
+	value   []byte   // reused by Install
+	changed []change // reused by Install
+}
+
+// change is one node of a batch, remembered until the batch is committed.
+type change struct {
+	path string
+	node *znode.Node
+}
+
+var _ znode.View = (*Store)(nil)
+
+// faultError is the first fault of a store.
+type faultError struct{ err error }
+
+// Open opens the tree in cfg.Dir, or makes one: the nodes that every ZooKeeper tree is
+// born with, at the point before all history. What a crash left half staged stays until
+// DiscardStaged. Errors name the directory and wrap ErrLocked, ErrFormat or ErrCorrupt
+// where the operator can act on the difference.
+func Open(cfg Config) (*Store, error) {
+	cfg = cfg.withDefaults()
+	s := &Store{cfg: cfg, fs: cfg.FS, log: cfg.Logger, cache: newCache(cfg.CacheBytes)}
+	if s.fs == nil {
+		s.fs = vfs.Default
+	}
+	dir := s.fs.PathJoin(cfg.Dir, treeDir)
+	if err := mkdirSynced(s.fs, dir); err != nil {
+		return nil, fmt.Errorf("store: make %s: %w (is the parent writable by this user?)", dir, err)
+	}
+	lock, err := pebble.LockDirectory(dir, s.fs)
+	if err != nil {
+		return nil, fmt.Errorf("store: lock %s: %w: %w (stop the process that uses it)", dir, ErrLocked, err)
+	}
+	s.opts = s.pebbleOptions(cfg, lock)
+	db, err := pebble.Open(dir, s.opts)
+	s.opts.Cache.Unref()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("store: open %s: %w%s", dir, corruptMark(err), remedy), lock.Close())
+	}
+	s.lock, s.db = lock, db
+	s.batch = db.NewBatch()
+	if err := s.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("store: load %s: %w", dir, err), s.shut())
+	}
+	return s, nil
+}
+
+// remedy tells an operator what can be done about a tree that does not open: the
+// ensemble has it all.
+const remedy = " (if the disk is sound, remove this server's data directories and let it" +
+	" synchronise from the ensemble)"
+
+// corruptMark adds ErrCorrupt to an error that Pebble calls a corruption.
+func corruptMark(err error) error {
+	if pebble.IsCorruptionError(err) {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
+}
+
+// load reads the meta column, or writes the first tree when there is none.
+func (s *Store) load() error {
+	totals, found, err := readTotals(s.db)
+	if err != nil {
+		return fmt.Errorf("applied record: %w", err)
+	}
+	if !found {
+		if err := s.mustBeEmpty(); err != nil {
+			return err
+		}
+		return s.create()
+	}
+	s.totals.Store(&totals)
+	return s.loadOrigin()
+}
+
+func (s *Store) loadOrigin() error {
+	rec, closer, err := s.db.Get(originKey)
+	if errors.Is(err, pebble.ErrNotFound) {
+		s.origin = origin{}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("origin record: %w", err)
+	}
+	err = s.origin.decode(rec)
+	if err := errors.Join(err, closer.Close()); err != nil {
+		return fmt.Errorf("origin record: %w", err)
+	}
+	return nil
+}
+
+// mustBeEmpty fails when there are keys though there is no applied record.
+func (s *Store) mustBeEmpty() error {
+	it, err := s.db.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	some := it.First()
+	if err := it.Close(); err != nil {
+		return err
+	}
+	if some {
+		return fmt.Errorf("%w: keys without an applied record%s", ErrCorrupt, remedy)
+	}
+	return nil
+}
+
+// create writes the nodes of a new tree, alike on every server.
+func (s *Store) create() error {
+	totals := Totals{}
+	for _, n := range znode.InitialNodes() {
+		if err := s.putNode(n.Path, n.Node); err != nil {
+			return err
+		}
+		totals.Nodes++
+		totals.Digest += znode.NodeDigest(n.Path, n.Node)
+		totals.DataSize += nodeSize(n.Path, n.Node)
+	}
+	return s.commit(&totals)
+}
+
+// nodeSize is what a node adds to the data size: ZooKeeper's approximate_data_size.
+func nodeSize(path string, n *znode.Node) int64 { return int64(len(path) + len(n.Data)) }
+
+// Close flushes the tree, so that the next start has nothing to replay, and closes it.
+// Every Snapshot must be closed and no read may be under way.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	if s.failed.Load() == nil {
+		err = s.db.Flush()
+	}
+	if err := errors.Join(err, s.shut()); err != nil {
+		return fmt.Errorf("store: close %s: %w", s.cfg.Dir, err)
+	}
+	return nil
+}
+
+func (s *Store) shut() error {
+	return errors.Join(s.batch.Close(), s.db.Close(), s.lock.Close())
+}
+
+// fault reports the first fault to Config.Fatal, stops all further changes, and
+// returns the fault.
+func (s *Store) fault(op string, err error) error {
+	f := &faultError{fmt.Errorf("store: %s: %s: %w", s.cfg.Dir, op, corruptMark(err))}
+	if s.failed.CompareAndSwap(nil, f) && s.cfg.Fatal != nil {
+		s.cfg.Fatal(f.err)
+	}
+	return f.err
+}
+
+// refusal returns the error that changes are refused with, nil while all is well.
+func (s *Store) refusal() error {
+	if f := s.failed.Load(); f != nil {
+		return fmt.Errorf("%w: %w", ErrFailed, f.err)
+	}
+	return nil
+}
+
+// Totals returns the counters of the state that reads see. It costs nothing.
+func (s *Store) Totals() Totals { return *s.totals.Load() }
+
+// Applied returns the point up to which transactions are installed.
+func (s *Store) Applied() zxid.Point { return s.totals.Load().At }
+
+// Digest returns the sum of the digests of all nodes.
+func (s *Store) Digest() uint64 { return s.totals.Load().Digest }
+
+// NodeCount returns the number of nodes.
+func (s *Store) NodeCount() int { return s.totals.Load().Nodes }
+
+// EphemeralCount returns the number of ephemeral nodes.
+func (s *Store) EphemeralCount() int { return s.totals.Load().Ephemerals }
+
+// DataSize returns the bytes of all paths and data.
+func (s *Store) DataSize() int64 { return s.totals.Load().DataSize }
+
+// CachedBytes returns the memory that the cache of decoded nodes accounts for.
+func (s *Store) CachedBytes() int64 { return s.cache.bytes() }
+
+// Install makes the changes visible, as the state after all transactions up to at,
+// which must be after Applied. It returns when readers see them; they reach the disk
+// later (Durable). One caller at a time. An error means that nothing was
+// installed and, but for ErrOldPoint, that the store has failed.
+func (s *Store) Install(c *znode.Changes, at zxid.Point) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.refusal(); err != nil {
+		return err
+	}
+	old := s.totals.Load()
+	if at.ID <= old.At.ID {
+		return fmt.Errorf("store: install %v on %v: %w", at, old.At, ErrOldPoint)
+	}
+	nodes, ephemerals, size := c.CountDelta()
+	totals := &Totals{
+		At:         at,
+		Digest:     old.Digest + c.DigestDelta(),
+		Nodes:      old.Nodes + nodes,
+		Ephemerals: old.Ephemerals + ephemerals,
+		DataSize:   old.DataSize + size,
+	}
+	if err := s.fill(c); err != nil {
+		return s.fault("fill batch", err)
+	}
+	if err := s.commit(totals); err != nil {
+		return s.fault("install", err)
+	}
+	for i := range s.changed {
+		s.cache.change(s.changed[i].path, s.changed[i].node)
+	}
+	clear(s.changed)
+	s.changed = s.changed[:0]
+	return nil
+}
+
+// fill puts all changes but the totals into the batch.
+func (s *Store) fill(c *znode.Changes) (err error) {
+	keep := func(e error) {
+		if err == nil {
+			err = e
+		}
+	}
+	c.Nodes(func(path string, _, n *znode.Node) {
+		s.changed = append(s.changed, change{path, n})
+		keep(s.putNode(path, n))
+	})
+	c.EphemeralChanges(func(owner proto.SessionID, path string, added bool) {
+		s.key = appendEphemeralKey(s.key[:0], owner, path)
+		if added {
+			keep(s.batch.Set(s.key, nil, nil))
+		} else {
+			keep(s.batch.Delete(s.key, nil))
+		}
+	})
+	c.Sessions(func(id proto.SessionID, timeout int32, live bool) {
+		s.key = appendSessionKey(s.key[:0], id)
+		if live {
+			s.value = appendTimeout(s.value[:0], timeout)
+			keep(s.batch.Set(s.key, s.value, nil))
+		} else {
+			keep(s.batch.Delete(s.key, nil))
+		}
+	})
+	return err
+}
+
+// putNode puts the node at path into the batch, or its removal for nil.
+func (s *Store) putNode(path string, n *znode.Node) error {
+	s.key = appendNodeKey(s.key[:0], path)
+	if n == nil {
+		return s.batch.Delete(s.key, nil)
+	}
+	s.value = appendNode(s.value[:0], n)
+	return s.batch.Set(s.key, s.value, nil)
+}
+
+// commit adds the totals to the batch and makes the batch visible.
+func (s *Store) commit(totals *Totals) error {
+	s.value = totals.append(s.value[:0])
+	if err := s.batch.Set(appliedKey, s.value, nil); err != nil {
+		return err
+	}
+	if err := s.batch.Commit(pebble.NoSync); err != nil {
+		return err
+	}
+	s.batch.Reset()
+	s.totals.Store(totals)
+	if cap(s.value) > maxReused {
+		s.value = nil
+	}
+	return nil
+}
+
+// maxReused bounds the buffer that is kept for the next install.
+const maxReused = 64 << 10
+
+// Durable returns the applied point that would survive a crash right now.
+func (s *Store) Durable() (zxid.Point, error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: appliedKey, OnlyReadGuaranteedDurable: true})
+	if err != nil {
+		return zxid.Point{}, s.fault("read durable point", err)
+	}
+	var totals Totals
+	if it.First() && bytes.Equal(it.Key(), appliedKey) {
+		var rec []byte
+		if rec, err = it.ValueAndErr(); err == nil {
+			err = totals.decode(rec)
+		}
+	}
+	if err := errors.Join(err, it.Close()); err != nil {
+		return zxid.Point{}, s.fault("read durable point", err)
+	}
+	return totals.At, nil
+}
+
+// Flush writes everything installed so far to disk; afterwards Durable is at least what
+// Applied was.
+func (s *Store) Flush() error {
+	if err := s.refusal(); err != nil {
+		return err
+	}
+	if err := s.db.Flush(); err != nil {
+		return s.fault("flush", err)
+	}
+	return nil
+}
+
+// readTotals reads the applied record.
+func readTotals(r pebble.Reader) (totals Totals, found bool, err error) {
+	rec, closer, err := r.Get(appliedKey)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return totals, false, nil
+	}
+	if err != nil {
+		return totals, false, err
+	}
+	err = totals.decode(rec)
+	return totals, true, errors.Join(err, closer.Close())
+}
