@@ -29,6 +29,8 @@ type Peer struct {
 	seen map[quorum.SID]quorum.Incarnation
 	// failures counts leaderships in a row that ended before they were established.
 	failures int
+	// refusals counts tenures as a learner in a row that ended before they were synchronised.
+	refusals int
 	// needSnap is set when the last synchronisation found that a DIFF or TRUNC is of no use.
 	needSnap bool
 	// lookingSince is when the current search for a leader began.
@@ -114,6 +116,7 @@ func (p *Peer) look(ctx context.Context) (*fle.Outcome, error) {
 	defer tick.Stop()
 	for {
 		if outcome := p.electionReady(); outcome != nil {
+			p.holdBack(ctx, outcome)
 			return outcome, nil
 		}
 		select {
@@ -126,6 +129,38 @@ func (p *Peer) look(ctx context.Context) (*fle.Outcome, error) {
 			for _, e := range p.inbox.take() {
 				p.elsewhere(e)
 			}
+		}
+	}
+}
+
+// Learners that a leader refused more often than patientRefusals wait before they try again: from
+// firstBackOff, doubling, up to lastBackOff.
+const (
+	patientRefusals = 3
+	firstBackOff    = 20 * time.Millisecond
+	lastBackOff     = time.Second
+)
+
+// holdBack keeps a learner that is refused again and again, because it belongs elsewhere for
+// instance, from trying a hundred times a second. Events of the election are handled meanwhile.
+func (p *Peer) holdBack(ctx context.Context, outcome *fle.Outcome) {
+	over := p.refusals - patientRefusals
+	if over < 0 || outcome.State == fle.Leading {
+		return
+	}
+	wait := time.NewTimer(min(firstBackOff<<min(over, 10), lastBackOff))
+	defer wait.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wait.C:
+			return
+		case <-p.inbox.wake:
+			for _, e := range p.inbox.take() {
+				p.elsewhere(e)
+			}
+			p.electionReady()
 		}
 	}
 }

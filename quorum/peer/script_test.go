@@ -468,6 +468,30 @@ func TestFailedLeadershipsLeadToAbstention(t *testing.T) {
 	})
 }
 
+// A learner that its leader turns away at once, again and again, tries ever more seldom, and
+// still tries.
+func TestRefusedLearnerBacksOff(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStage(t)
+		s.votes(for2)
+		s.run()
+		tries := func(during time.Duration) int {
+			before := s.lastLink()
+			for end := time.Now().Add(during); time.Now().Before(end); pass(time.Millisecond) {
+				if link := s.lastLink(); !s.hungUp(link) {
+					s.peer.LinkUp(link, 2)
+					s.peer.LinkDown(link, errors.New("you belong elsewhere"))
+				}
+			}
+			return int(s.lastLink() - before)
+		}
+		tries(10 * time.Second)
+		if n := tries(10 * time.Second); n < 5 || n > 20 {
+			t.Errorf("%d tries in ten seconds, want about one a second", n)
+		}
+	})
+}
+
 // Links that say more than the loop can take are not read from any more, and are again once
 // the loop has caught up.
 func TestReceivedBlocksWhileTooMuchWaits(t *testing.T) {

@@ -145,7 +145,7 @@ func (t *tenure) adoptHellos() {
 		h := t.p.hellos[link]
 		delete(t.p.hellos, link)
 		t.linkUp(event{kind: evLinkUp, link: link, sid: h.sid})
-		t.received(event{kind: evReceived, link: link, msgs: h.msgs})
+		t.learnerSaid(link, h.msgs)
 	}
 }
 
@@ -284,15 +284,20 @@ func (t *tenure) received(e event) error {
 		}
 		return nil
 	}
-	sid, ok := t.sids[e.link]
+	t.learnerSaid(e.link, e.msgs)
+	return nil
+}
+
+// learnerSaid hands the leader what came from a learner.
+func (t *tenure) learnerSaid(link uint64, msgs []zab.Message) {
+	sid, ok := t.sids[link]
 	if !ok {
-		return nil
+		return
 	}
-	for _, m := range e.msgs {
+	for _, m := range msgs {
 		m.From = sid // whatever it says: the link knows who it is
 		t.leader.Step(m)
 	}
-	return nil
 }
 
 // learned handles one message of the leader; the chunks of a snapshot go to the state machine.
@@ -396,8 +401,13 @@ func (t *tenure) endReason() string {
 }
 
 // learnFrom keeps a server that is elected again and again but never gets a quorum
-// behind it from standing in the way of one that would (hazard H-55).
+// behind it from standing in the way of one that would (hazard H-55), and counts how often
+// a learner was not let in.
 func (p *Peer) learnFrom(led, established bool) {
+	p.refusals++
+	if led || established {
+		p.refusals = 0
+	}
 	if !led || established {
 		p.failures = 0
 		return
