@@ -220,6 +220,38 @@ func TestForeignTransactionIsNoAnswer(t *testing.T) {
 	}
 }
 
+// A new leader removes ephemerals whose session does not exist, by a transaction, so that they
+// go everywhere (hazard H-96).
+func TestOrphanedEphemeralsAreRemovedEverywhere(t *testing.T) {
+	w := newTwin(t, 2, nil)
+	living := w.members[1].connect(t)
+	living.send(proto.OpCreate, createRequest("/kept", "", proto.ModeEphemeral))
+	has := func(m *member, path string) bool { return m.store.Node(path) != nil }
+	for _, m := range w.members {
+		eventually(t, "the living session's node is there", func() bool { return has(m, "/kept") })
+	}
+	for i, z := range []zxid.ID{zxid.Make(1, 500), zxid.Make(1, 501)} {
+		txn := proto.Txn{
+			TxnHeader: proto.TxnHeader{ClientID: proto.SessionID(0x7700 + i), Zxid: z, Type: proto.OpCreate},
+			Body:      &proto.CreateTxn{Path: fmt.Sprintf("/orphan-%d", i), Ephemeral: true, ParentCVersion: int32(50 + i)},
+		}
+		for _, m := range w.members {
+			m.srv.Commit([]server.Committed{{At: zxid.Point{ID: z}, Txn: proto.AppendTxn(nil, &txn)}})
+		}
+	}
+	for _, m := range w.members {
+		eventually(t, "the orphans are there", func() bool { return has(m, "/orphan-0") && has(m, "/orphan-1") })
+	}
+	w.depose()
+	w.lead(1)
+	for _, m := range w.members {
+		eventually(t, "the orphans are gone", func() bool { return !has(m, "/orphan-0") && !has(m, "/orphan-1") })
+		if !has(m, "/kept") {
+			t.Errorf("server %d removed the ephemeral of a living session", m.id)
+		}
+	}
+}
+
 func TestUndecodableTransactionIsFatal(t *testing.T) {
 	w := newTwin(t, 1, nil)
 	m := w.members[0]

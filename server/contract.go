@@ -60,6 +60,8 @@ type Store interface {
 	// Sessions calls yield with each live session and its timeout in ms, ascending,
 	// until it returns false.
 	Sessions(yield func(id proto.SessionID, timeout int32) bool)
+	// Owners calls yield with each session that owns an ephemeral, until it returns false.
+	Owners(yield func(owner proto.SessionID) bool)
 	Applied() zxid.Point
 	// Install makes changes visible together with the point that they lead to. An error
 	// ends the server.

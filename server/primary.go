@@ -165,6 +165,15 @@ func (p *primary) takeOver() {
 		p.sessions.Restore(id, timeout)
 		return true
 	})
+	// An ephemeral without a session is a defect of the past. It is healed by a transaction, the
+	// same on every server, never by touching this tree alone (hazard H-96).
+	cfg.Store.Owners(func(owner proto.SessionID) bool {
+		if !p.sessions.Known(owner) {
+			p.s.log.Error().Stringer("session", owner).Msg("ephemerals of a session that does not exist: they are removed")
+			p.expired = append(p.expired, owner)
+		}
+		return true
+	})
 	p.lastTick = time.Now()
 	p.s.log.Info().Uint32("epoch", uint32(p.epoch)).Int("sessions", p.sessions.Len()).Msg("leading: taking requests")
 }
@@ -363,14 +372,14 @@ func (p *primary) renew(from Origin, r renewal) {
 		p.moved(Origin(prev), notice{renewal: renewal{session: r.session}})
 	}
 	p.propose()
-	p.out.Answer(from, KindRevalidate, notice{renewal: r, alive: alive}.append(nil))
+	p.out.Answer(from, KindRevalidate, notice{renewal: r, alive: alive}.encode())
 }
 
 // moved tells a server to close a connection whose session speaks through another one.
 func (p *primary) moved(to Origin, n notice) {
 	n.moved = true
 	p.propose()
-	p.out.Answer(to, KindRevalidate, n.append(nil))
+	p.out.Answer(to, KindRevalidate, n.encode())
 }
 
 // identities decodes the identities of a request. Most requests carry the same few.

@@ -77,6 +77,25 @@ func (s *Store) Ephemerals(owner proto.SessionID, yield func(path string) bool) 
 	})
 }
 
+// Owners calls yield with each session that owns an ephemeral, in the order of the ids as
+// unsigned numbers, until it returns false. It costs a seek for each.
+func (s *Store) Owners(yield func(owner proto.SessionID) bool) {
+	var next []byte
+	s.scan("list owners", []byte{colEphemeral}, func(_ []byte, it *pebble.Iterator) (bool, error) {
+		owner, _, err := parseEphemeralKey(it.Key())
+		if err != nil || !yield(owner) {
+			return false, err
+		}
+		next = appendEphemeralPrefix(next[:0], owner)
+		if successor(next) {
+			it.SeekLT(next) // the owner's last; scan goes on from there
+		} else {
+			it.Last()
+		}
+		return true, nil
+	})
+}
+
 // Sessions calls yield with each live session and its timeout in ms, in the order of
 // the ids as unsigned numbers, until it returns false. All of it is one state.
 func (s *Store) Sessions(yield func(id proto.SessionID, timeout int32) bool) {
