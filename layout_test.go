@@ -55,11 +55,15 @@ var layers = map[string]layer{
 	"server/watch":      {imports: []string{"znode", "proto"}},
 	"server/auth":       {imports: []string{"znode", "proto"}},
 	"server/fourletter": {imports: []string{"proto", "zab/zxid"}},
-	"server": {imports: []string{"proto", "proto/jute", "znode", "server/session", "server/watch", "server/auth",
-		"server/fourletter", "conf", "zab/zxid"}},
+	"server": {imports: []string{
+		"proto", "proto/jute", "znode", "server/session", "server/watch", "server/auth",
+		"server/fourletter", "conf", "zab/zxid",
+	}},
 
-	"server/node": {imports: []string{"conf", "fle", "quorum", "quorum/peer", "quorum/transport", "proto/peerwire",
-		"server", "server/fourletter", "zab", "zab/txnlog", "zab/zxid", "znode", "znode/store", "proto"}},
+	"server/node": {imports: []string{
+		"conf", "fle", "quorum", "quorum/peer", "quorum/transport", "proto/peerwire",
+		"server", "server/fourletter", "zab", "zab/txnlog", "zab/zxid", "znode", "znode/store", "proto",
+	}},
 	"server/zktest": {imports: []string{"conf", "fle", "quorum", "server/node", "zab/zxid", "znode", "znode/store"}},
 
 	"cmd/zabkeeper":       {imports: []string{"conf", "server/node", "quorum", "proto", "cmd/zabkeeper/bench"}},
@@ -70,8 +74,10 @@ var layers = map[string]layer{
 var tests = []string{"jepsen"}
 
 // impure names what a pure package may not import.
-var impure = []string{"context", "crypto/rand", "io/fs", "log", "log/slog", "math/rand", "net", "os", "runtime",
-	"sync", "sync/atomic", "syscall", "time", "github.com/rs/zerolog"}
+var impure = []string{
+	"context", "crypto/rand", "io/fs", "log", "log/slog", "math/rand", "net", "os", "runtime",
+	"sync", "sync/atomic", "syscall", "time", "github.com/rs/zerolog",
+}
 
 // Ratchets: how long a function and a file may be. They may be lowered, not raised.
 const (

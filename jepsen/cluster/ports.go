@@ -20,7 +20,7 @@ func freePorts(n int) ([]int, error) {
 	held := make([]net.Listener, 0, n) // until all are found, so that they differ
 	defer func() {
 		for _, l := range held {
-			l.Close() //nolint:errcheck // it only kept the port
+			l.Close() // it only kept the port
 		}
 	}()
 	for tries := 0; len(ports) < n; tries++ {

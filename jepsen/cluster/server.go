@@ -52,7 +52,7 @@ func (s *server) start() error {
 		return fmt.Errorf("cluster: server %d: %w", s.id, err)
 	}
 	s.starts++
-	fmt.Fprintf(out, "--- start %d of server %d\n", s.starts, s.id) //nolint:errcheck // a note in a log
+	fmt.Fprintf(out, "--- start %d of server %d\n", s.starts, s.id)
 	cmd := s.launch.command(s.dir, s.cfg())
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = out, out, attr()
 	p := &process{done: make(chan struct{})}

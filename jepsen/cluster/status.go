@@ -37,7 +37,7 @@ func ask(ctx context.Context, addr, word string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer c.Close() //nolint:errcheck // everything was read
+	defer c.Close()
 	if deadline, ok := ctx.Deadline(); ok {
 		if err = c.SetDeadline(deadline); err != nil {
 			return "", err

@@ -103,7 +103,7 @@ func (s *Session) Abandon() {
 	raw := s.raw
 	s.mu.Unlock()
 	if raw != nil {
-		raw.Close() //nolint:errcheck // the point is to hang up
+		raw.Close() // the point is to hang up
 	}
 	s.conn.Close()
 }

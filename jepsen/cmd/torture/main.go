@@ -39,12 +39,12 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "torture:", err) //nolint:errcheck // the exit code tells
+		fmt.Fprintln(stderr, "torture:", err)
 		return 2
 	}
 	r, err := torture(ctx, opt)
 	if err != nil {
-		fmt.Fprintln(stderr, "torture:", err) //nolint:errcheck // the exit code tells
+		fmt.Fprintln(stderr, "torture:", err)
 		return 1
 	}
 	r.print(stdout)
@@ -103,6 +103,6 @@ func parse(args []string, stdout, stderr io.Writer) (options, error) {
 	o.session = time.Duration(*session) * o.tick
 	o.pace = time.Duration(float64(time.Second) / *rate)
 	o.syncGets = *sync == "linearizable"
-	o.logf = func(format string, args ...any) { fmt.Fprintf(stdout, format+"\n", args...) } //nolint:errcheck // progress only
+	o.logf = func(format string, args ...any) { fmt.Fprintf(stdout, format+"\n", args...) }
 	return o, err
 }

@@ -68,7 +68,7 @@ func (r *report) keep() error {
 
 // print writes the report for people.
 func (r *report) print(w io.Writer) {
-	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) } //nolint:errcheck // nothing to do about it
+	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
 	line("\n%-20s %8s %8s %8s", "workload", "ok", "fail", "info")
 	counts := check.Count(r.history)
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
