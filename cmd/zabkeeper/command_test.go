@@ -48,10 +48,10 @@ const patience = 60 * time.Second
 var open = zk.WorldACL(zk.PermAll)
 
 // must fails the test on an error.
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -67,18 +67,18 @@ type result struct {
 }
 
 // run runs the command to its end.
-func run(t testing.TB, args ...string) result {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func run(tb testing.TB, args ...string) result {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Dir, cmd.Env = t.TempDir(), environment()
+	cmd.Dir, cmd.Env = tb.TempDir(), environment()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
@@ -111,27 +111,27 @@ type process struct {
 }
 
 // launch starts a program that becomes a server listening at addr, and waits until it serves.
-func launch(t testing.TB, dir, addr string, env []string, program string, args ...string) *process {
-	t.Helper()
-	p := &process{t: t, cmd: exec.Command(program, args...), addr: addr, exited: make(chan struct{})}
+func launch(tb testing.TB, dir, addr string, env []string, program string, args ...string) *process {
+	tb.Helper()
+	p := &process{t: tb, cmd: exec.Command(program, args...), addr: addr, exited: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Env = dir, env
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
-	must(t, p.cmd.Start())
+	must(tb, p.cmd.Start())
 	go func() {
 		defer close(p.exited)
 		_ = p.cmd.Wait() // ProcessState tells
 	}()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = p.cmd.Process.Kill() // has ended, as a rule
 		<-p.exited
-		if t.Failed() {
-			t.Logf("output of the server:\n%s", p.output.String())
+		if tb.Failed() {
+			tb.Logf("output of the server:\n%s", p.output.String())
 		}
 	})
-	eventually(t, "the server serves", func() error {
+	eventually(tb, "the server serves", func() error {
 		select {
 		case <-p.exited:
-			t.Fatalf("the server ended with code %d:\n%s", p.cmd.ProcessState.ExitCode(), p.output.String())
+			tb.Fatalf("the server ended with code %d:\n%s", p.cmd.ProcessState.ExitCode(), p.output.String())
 		default:
 		}
 		if got := word(p.addr, "srvr"); !strings.Contains(got, "Mode: standalone") {
@@ -143,9 +143,9 @@ func launch(t testing.TB, dir, addr string, env []string, program string, args .
 }
 
 // serve starts "zabkeeper server" with the given arguments in dir.
-func serve(t testing.TB, dir, addr string, args ...string) *process {
-	t.Helper()
-	return launch(t, dir, addr, environment(), binary, append([]string{"server"}, args...)...)
+func serve(tb testing.TB, dir, addr string, args ...string) *process {
+	tb.Helper()
+	return launch(tb, dir, addr, environment(), binary, append([]string{"server"}, args...)...)
 }
 
 // exit waits for the end and returns the exit code, -1 for a signal.
@@ -167,8 +167,8 @@ func (p *process) signal(s os.Signal) int {
 }
 
 // eventually tries until ready returns nil.
-func eventually(t testing.TB, what string, ready func() error) {
-	t.Helper()
+func eventually(tb testing.TB, what string, ready func() error) {
+	tb.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.Now().Add(patience)
@@ -178,7 +178,7 @@ func eventually(t testing.TB, what string, ready func() error) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v: %v", what, patience, err)
+			tb.Fatalf("%s: not within %v: %v", what, patience, err)
 		}
 		<-tick.C
 	}
@@ -202,24 +202,24 @@ func word(addr, w string) string {
 }
 
 // freePort returns a port that nobody listens at now.
-func freePort(t testing.TB) (port, addr string) {
-	t.Helper()
+func freePort(tb testing.TB) (port, addr string) {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	must(t, l.Close())
+	must(tb, err)
+	must(tb, l.Close())
 	_, port, err = net.SplitHostPort(l.Addr().String())
-	must(t, err)
+	must(tb, err)
 	return port, l.Addr().String()
 }
 
 // zooCfg writes a configuration of a standalone server and returns its name.
-func zooCfg(t testing.TB, port string, more ...string) (file, dataDir string) {
-	t.Helper()
-	dir := t.TempDir()
+func zooCfg(tb testing.TB, port string, more ...string) (file, dataDir string) {
+	tb.Helper()
+	dir := tb.TempDir()
 	dataDir = filepath.Join(dir, "data")
 	lines := append([]string{"tickTime=2000", "dataDir=" + dataDir, "clientPort=" + port, "clientPortAddress=127.0.0.1"}, more...)
 	file = filepath.Join(dir, "zoo.cfg")
-	must(t, os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
+	must(tb, os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 	return file, dataDir
 }
 
@@ -228,11 +228,11 @@ type silent struct{}
 func (silent) Printf(string, ...any) {}
 
 // connect opens a client that has a session.
-func connect(t testing.TB, addr string) *zk.Conn {
-	t.Helper()
+func connect(tb testing.TB, addr string) *zk.Conn {
+	tb.Helper()
 	conn, events, err := zk.Connect([]string{addr}, 10*time.Second, zk.WithLogger(silent{}))
-	must(t, err)
-	t.Cleanup(conn.Close)
+	must(tb, err)
+	tb.Cleanup(conn.Close)
 	deadline := time.After(patience)
 	for {
 		select {
@@ -241,26 +241,26 @@ func connect(t testing.TB, addr string) *zk.Conn {
 				return conn
 			}
 		case <-deadline:
-			t.Fatal("no session")
+			tb.Fatal("no session")
 		}
 	}
 }
 
 // errorLine returns the error of the one log line of level error.
-func (r result) errorLine(t testing.TB) string {
-	t.Helper()
+func (r result) errorLine(tb testing.TB) string {
+	tb.Helper()
 	var found []string
 	for line := range strings.Lines(r.stderr) {
 		var entry struct{ Level, Error, Message string }
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
-			t.Errorf("%q is no log line: %v", line, err)
+			tb.Errorf("%q is no log line: %v", line, err)
 		}
 		if entry.Level == "error" {
 			found = append(found, entry.Error)
 		}
 	}
 	if len(found) != 1 {
-		t.Fatalf("%d error lines, want one:\n%s", len(found), r.stderr)
+		tb.Fatalf("%d error lines, want one:\n%s", len(found), r.stderr)
 	}
 	return found[0]
 }

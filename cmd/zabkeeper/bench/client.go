@@ -105,9 +105,9 @@ func (c *client) begin(op proto.Op) (mark int) {
 
 func (c *client) end(mark int) { c.out = proto.EndFrame(c.out, mark) }
 
-func (c *client) create(path string, data []byte, mode proto.CreateMode) {
+func (c *client) create(path string, data []byte) {
 	mark := c.begin(proto.OpCreate)
-	c.out = proto.CreateRequest{Path: path, Data: data, ACL: openACL, Mode: mode}.Append(c.out)
+	c.out = proto.CreateRequest{Path: path, Data: data, ACL: openACL, Mode: proto.ModePersistent}.Append(c.out)
 	c.end(mark)
 }
 

@@ -38,9 +38,10 @@ func RunGap(ctx context.Context, servers []string, timeout time.Duration) (Gap, 
 				pause(ctx, time.Millisecond)
 				continue
 			}
-			c.create(root, nil, proto.ModePersistent)
+			c.create(root, nil)
 			if _, err := c.call(); err != nil {
-				c, i = drop(c), i+1
+				_ = c.conn.Close()
+				c, i = nil, i+1
 				continue
 			}
 		}
@@ -49,7 +50,8 @@ func RunGap(ctx context.Context, servers []string, timeout time.Duration) (Gap, 
 		}
 		c.set(root, nil)
 		if code, err := c.call(); err != nil || code != proto.CodeOK {
-			c, i = drop(c), i+1
+			_ = c.conn.Close()
+			c, i = nil, i+1
 			g.Lost++
 			continue
 		}
@@ -61,11 +63,6 @@ func RunGap(ctx context.Context, servers []string, timeout time.Duration) (Gap, 
 		g.Writes++
 	}
 	return g, nil
-}
-
-func drop(c *client) *client {
-	_ = c.conn.Close()
-	return nil
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -136,7 +136,7 @@ func prepare(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer c.close()
-	c.create(root, nil, proto.ModePersistent)
+	c.create(root, nil)
 	if code, err := c.call(); err != nil || (code != proto.CodeOK && code != proto.CodeNodeExists) {
 		return errors.Join(err, code.Err())
 	}
@@ -152,7 +152,7 @@ func fill(c *client, n int, path func(int) string, data []byte) error {
 	sent, done := 0, 0
 	for done < n {
 		for sent < n && sent-done < window {
-			c.create(path(sent), data, proto.ModePersistent)
+			c.create(path(sent), data)
 			sent++
 		}
 		if err := c.flush(); err != nil {
@@ -197,13 +197,13 @@ func newSession(ctx context.Context, cfg Config, i int) (*session, error) {
 	}
 	s := &session{
 		cfg: cfg, client: c,
-		rand: rand.New(rand.NewPCG(cfg.Seed, uint64(i))), //nolint:gosec // a load needs no secrecy
+		rand: rand.New(rand.NewPCG(cfg.Seed, uint64(i))), // a load needs no secrecy
 		data: []byte(strings.Repeat("x", cfg.Size)),
 		sent: make([]time.Time, cfg.InFlight),
 	}
 	if cfg.Workload == Create {
 		s.parent = fmt.Sprintf("%s/run-%d-%d", root, time.Now().UnixNano(), i)
-		c.create(s.parent, nil, proto.ModePersistent)
+		c.create(s.parent, nil)
 		if code, err := c.call(); err != nil || code != proto.CodeOK {
 			return nil, errors.Join(err, code.Err())
 		}
@@ -264,7 +264,7 @@ func (s *session) request() {
 	case Create:
 		s.name = fmt.Appendf(s.name[:0], "%s/n-%d", s.parent, s.created)
 		s.created++
-		s.client.create(string(s.name), s.data, proto.ModePersistent)
+		s.client.create(string(s.name), s.data)
 	case Set:
 		s.client.set(s.key(), s.data)
 	case Get:
