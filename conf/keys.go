@@ -40,9 +40,14 @@ var families = []struct {
 	prefix string
 	treat  treatment
 }{
-	{"metricsProvider.", pending}, {"pathStats.", pending},
-	{"ssl.", pending}, {"authProvider.", pendingGuard}, {"superUser.", pending},
-	{"jdk.tls.", noEffect}, {"javax.net.ssl.", noEffect}, {"com.sun.management.jmxremote", noEffect},
+	{"metricsProvider.", pending},
+	{"pathStats.", pending},
+	{"ssl.", pending},
+	{"authProvider.", pendingGuard},
+	{"superUser.", pending},
+	{"jdk.tls.", noEffect},
+	{"javax.net.ssl.", noEffect},
+	{"com.sun.management.jmxremote", noEffect},
 	{"java.net.", inert},
 }
 
@@ -63,21 +68,21 @@ var index = func() map[string]int {
 // parserKeys are those of the original's own parser, spec operations 1.2.
 func parserKeys() []key {
 	return []key{
-		text("dataDir", "", func(c *Config) *string { return &c.DataDir }),
-		text("dataLogDir", "", func(c *Config) *string { return &c.DataLogDir }),
+		text("dataDir", func(c *Config) *string { return &c.DataDir }),
+		text("dataLogDir", func(c *Config) *string { return &c.DataLogDir }),
 		number("clientPort", "", 0, 65535, func(c *Config) *int { return &c.clientPort }),
-		text("clientPortAddress", "", func(c *Config) *string { return &c.clientAddress }),
-		number("clientPortListenBacklog", "-1", -1, math.MaxInt32, func(c *Config) *int { return &c.ListenBacklog }).yet(pending),
+		text("clientPortAddress", func(c *Config) *string { return &c.clientAddress }),
+		number("clientPortListenBacklog", "-1", -1, math.MaxInt32, func(c *Config) *int { return &c.ListenBacklog }).yet(),
 		{name: "tickTime", def: "3000", set: setTickTime},
 		limit("maxClientCnxns", "60", func(c *Config) *int { return &c.MaxClientCnxns }),
 		{name: "minSessionTimeout", set: sessionTimeout(func(c *Config) *time.Duration { return &c.MinSessionTimeout })},
 		{name: "maxSessionTimeout", set: sessionTimeout(func(c *Config) *time.Duration { return &c.MaxSessionTimeout })},
 		number("initLimit", "", 0, maxLimit, func(c *Config) *int { return &c.InitLimit }),
 		number("syncLimit", "", 0, maxLimit, func(c *Config) *int { return &c.SyncLimit }),
-		number("connectToLearnerMasterLimit", "0", 0, maxLimit, func(c *Config) *int { return &c.ConnectLimit }).yet(pending),
+		number("connectToLearnerMasterLimit", "0", 0, maxLimit, func(c *Config) *int { return &c.ConnectLimit }).yet(),
 		{name: "electionAlg", def: "3", set: func(_ *Config, v string) (string, error) {
 			if v != "3" {
-				return "", errors.New("Invalid electionAlg value. Only 3 is supported.") //nolint:revive,staticcheck // upstream's text
+				return "", errors.New("Invalid electionAlg value. Only 3 is supported.") //nolint:staticcheck // upstream's text
 			}
 			return "", nil
 		}},
@@ -86,7 +91,7 @@ func parserKeys() []key {
 			c.peerType, err = quorum.ParseRole(v)
 			return "", err
 		}},
-		text("dynamicConfigFile", "", func(c *Config) *string { return &c.DynamicConfigFile }),
+		text("dynamicConfigFile", func(c *Config) *string { return &c.DynamicConfigFile }),
 		strict("standaloneEnabled", "true", func(c *Config) *bool { return &c.StandaloneEnabled }),
 		strict("multiAddress.enabled", "false", func(c *Config) *bool { return &c.MultiAddress }),
 		{name: "version", set: func(c *Config, v string) (string, error) {
@@ -102,7 +107,7 @@ func storageKeys() []key {
 		number("snapCount", "100000", 2, math.MaxInt32, func(c *Config) *int { return &c.SnapCount }),
 		number("commitLogCount", "500", 1, math.MaxInt32, func(c *Config) *int { return &c.CommitLogCount }),
 		yesNo("forceSync", "yes", func(c *Config) *bool { return &c.ForceSync }),
-		millis("fsync.warningthresholdms", "1000", 0, func(c *Config) *time.Duration { return &c.FsyncWarning }).yet(pending),
+		millis("fsync.warningthresholdms", "1000", 0, func(c *Config) *time.Duration { return &c.FsyncWarning }).yet(),
 		loose("datadir.autocreate", "true", func(c *Config) *bool { return &c.DataDirAutocreate }),
 		loose("db.autocreate", "true", func(c *Config) *bool { return &c.DBAutocreate }),
 	}
@@ -116,10 +121,10 @@ func clientKeys() []key {
 		millis("nio.sessionlessCnxnTimeout", "10000", 1, func(c *Config) *time.Duration { return &c.SessionlessTimeout }),
 		loose("clientTcpKeepAlive", "true", func(c *Config) *bool { return &c.ClientTCPKeepAlive }),
 		words("4lw.commands.whitelist", "ruok,srvr,stat,mntr,conf,isro,cons,dirs", func(c *Config) *[]string { return &c.FourLetterWhitelist }),
-		loose("readonlymode.enabled", "false", func(c *Config) *bool { return &c.ReadOnlyMode }).yet(pending),
+		loose("readonlymode.enabled", "false", func(c *Config) *bool { return &c.ReadOnlyMode }).yet(),
 		yesNo("skipACL", "no", func(c *Config) *bool { return &c.SkipACL }),
 		loose("DigestAuthenticationProvider.enabled", "true", func(c *Config) *bool { return &c.DigestAuth }),
-		text("DigestAuthenticationProvider.superDigest", "", func(c *Config) *string { return &c.SuperDigest }),
+		text("DigestAuthenticationProvider.superDigest", func(c *Config) *string { return &c.SuperDigest }),
 	}
 }
 
@@ -128,11 +133,11 @@ func quorumKeys() []key {
 		yesNo("leaderServes", "yes", func(c *Config) *bool { return &c.LeaderServes }),
 		millis("cnxTimeout", "5000", 1, func(c *Config) *time.Duration { return &c.CnxTimeout }),
 		number("electionPortBindRetry", "3", 0, math.MaxInt32, func(c *Config) *int { return &c.ElectionPortBindRetry }),
-		loose("tcpKeepAlive", "true", func(c *Config) *bool { return &c.QuorumTCPKeepAlive }).yet(pending),
+		loose("tcpKeepAlive", "true", func(c *Config) *bool { return &c.QuorumTCPKeepAlive }).yet(),
 		millis("fastleader.minNotificationInterval", "200", 1, func(c *Config) *time.Duration { return &c.MinNotifyInterval }),
 		millis("fastleader.maxNotificationInterval", "60000", 1, func(c *Config) *time.Duration { return &c.MaxNotifyInterval }),
-		millis("observer.election.DelayMs", "200", 0, func(c *Config) *time.Duration { return &c.ObserverElectionDelay }).yet(pending),
-		millis("observer.reconnectDelayMs", "0", 0, func(c *Config) *time.Duration { return &c.ObserverReconnectDelay }).yet(pending),
+		millis("observer.election.DelayMs", "200", 0, func(c *Config) *time.Duration { return &c.ObserverElectionDelay }).yet(),
+		millis("observer.reconnectDelayMs", "0", 0, func(c *Config) *time.Duration { return &c.ObserverReconnectDelay }).yet(),
 	}
 }
 

@@ -161,7 +161,7 @@ func unescape(text []byte) (string, error) {
 		switch text[i] {
 		case 'u':
 			if i+4 >= len(text) {
-				return "", fmt.Errorf("Malformed \\uxxxx encoding.") //nolint:revive,staticcheck // Java's text
+				return "", fmt.Errorf("Malformed \\uxxxx encoding.") //nolint:staticcheck // Java's text
 			}
 			u, err := hex4(text[i+1 : i+5])
 			if err != nil {
@@ -189,7 +189,7 @@ func hex4(text []byte) (uint16, error) {
 	for _, c := range text {
 		d := strings.IndexByte("0123456789abcdef", lower(c))
 		if d < 0 {
-			return 0, fmt.Errorf("Malformed \\uxxxx encoding.") //nolint:revive,staticcheck // Java's text
+			return 0, fmt.Errorf("Malformed \\uxxxx encoding.") //nolint:staticcheck // Java's text
 		}
 		u = u<<4 | uint16(d)
 	}

@@ -58,14 +58,14 @@ func (k key) alias(names ...string) key {
 }
 
 // yet marks a key whose value is read and checked, and that nothing acts on yet.
-func (k key) yet(t treatment) key {
-	k.treat = t
+func (k key) yet() key {
+	k.treat = pending
 	return k
 }
 
-// text keeps the value as it is.
-func text(name, def string, field func(*Config) *string) key {
-	return key{name: name, def: def, set: func(c *Config, v string) (string, error) {
+// text keeps the value as it is; the default is none.
+func text(name string, field func(*Config) *string) key {
+	return key{name: name, set: func(c *Config, v string) (string, error) {
 		*field(c) = v
 		return "", nil
 	}}
@@ -132,7 +132,7 @@ func strict(name, def string, field func(*Config) *bool) key {
 		case "false":
 			*field(c) = false
 		default:
-			//nolint:revive,staticcheck // upstream's text
+			//nolint:staticcheck // upstream's text
 			return "", fmt.Errorf("Invalid option %s for %s. Choose 'true' or 'false.'", printable(v), name)
 		}
 		return "", nil

@@ -146,8 +146,10 @@ func FuzzStep(f *testing.F) {
 		w := newWorld([]quorum.SID{1, 2, 3}, []quorum.SID{4})
 		m := w.machines[1]
 		m.Look(fle.Vote{Leader: 1, Zxid: 5, Epoch: 1})
-		n := fle.Notification{From: quorum.SID(from), To: 1, State: fle.State(state), Round: round,
-			Vote: fle.Vote{Leader: quorum.SID(leader), Zxid: zxid.ID(zx), Epoch: zxid.Epoch(epoch)}}
+		n := fle.Notification{
+			From: quorum.SID(from), To: 1, State: fle.State(state), Round: round,
+			Vote: fle.Vote{Leader: quorum.SID(leader), Zxid: zxid.ID(zx), Epoch: zxid.Epoch(epoch)},
+		}
 		m.Step(n)
 		m.Tick()
 		m.Step(n)

@@ -56,7 +56,8 @@ func newWorld(voters, observers []quorum.SID) *world {
 		for _, sid := range sids {
 			port := 2000 + 2*int(sid)
 			members = append(members, quorum.Member{SID: sid, Role: role, Quorum: []quorum.HostPorts{
-				{Host: "127.0.0.1", QuorumPort: port, ElectionPort: port + 1}}})
+				{Host: "127.0.0.1", QuorumPort: port, ElectionPort: port + 1},
+			}})
 			w.sids = append(w.sids, sid)
 		}
 	}
@@ -78,6 +79,7 @@ func newWorld(voters, observers []quorum.SID) *world {
 }
 
 func (w *world) run(t *testing.T, d *datadriven.TestData) {
+	t.Helper()
 	var args []string
 	for _, a := range d.CmdArgs {
 		if len(a.Vals) == 0 {

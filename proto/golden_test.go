@@ -17,11 +17,11 @@ import (
 )
 
 // readGolden reads a file of lines "name hex", with # comments.
-func readGolden(t testing.TB, file string) map[string][]byte {
-	t.Helper()
+func readGolden(tb testing.TB, file string) map[string][]byte {
+	tb.Helper()
 	f, err := os.Open(file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer f.Close()
 	all := map[string][]byte{}
@@ -32,7 +32,7 @@ func readGolden(t testing.TB, file string) map[string][]byte {
 		}
 		b, err := hex.DecodeString(strings.ReplaceAll(digits, " ", ""))
 		if err != nil || !ok || all[name] != nil {
-			t.Fatalf("%s: bad or repeated line %q", file, sc.Text())
+			tb.Fatalf("%s: bad or repeated line %q", file, sc.Text())
 		}
 		all[name] = b
 	}

@@ -14,8 +14,10 @@ type MultiHeader struct {
 	Err  Code // of a result; -1 and ignored in requests and at the end
 }
 
-// multiEnd is how everybody writes the end of a list.
-var multiEnd = MultiHeader{Type: OpError, Done: true, Err: -1}
+// appendMultiEnd appends the end of a list as everybody writes it.
+func appendMultiEnd(dst []byte) []byte {
+	return MultiHeader{Type: OpError, Done: true, Err: -1}.Append(dst)
+}
 
 // Append implements Appender.
 func (h MultiHeader) Append(dst []byte) []byte {
@@ -55,7 +57,7 @@ func (r MultiRequest) Append(dst []byte) []byte {
 		dst = MultiHeader{Type: op.Op, Err: -1}.Append(dst)
 		dst = op.Request.Append(dst)
 	}
-	return multiEnd.Append(dst)
+	return appendMultiEnd(dst)
 }
 
 // Decode implements Record, with the rules of spec client-protocol 8. An operation that may
@@ -181,7 +183,7 @@ func (r MultiResponse) Append(dst []byte) []byte {
 	for i := range r.Results {
 		dst = appendMultiResult(dst, &r.Results[i])
 	}
-	return multiEnd.Append(dst)
+	return appendMultiEnd(dst)
 }
 
 func appendMultiResult(dst []byte, r *MultiResult) []byte {

@@ -22,21 +22,34 @@ type Request interface {
 	isRequest()
 }
 
-// ZooKeeper has a name of its own for every record. Where several have the same fields,
-// there is one type here, and the names are aliases.
+// ZooKeeper has a name of its own for every record. Where several have the same fields, there is
+// one type here, and these names are aliases.
+
 type (
-	ExistsRequest               = ReadRequest          // exists
-	GetDataRequest              = ReadRequest          // getData
-	GetChildrenRequest          = ReadRequest          // getChildren
-	GetChildren2Request         = ReadRequest          // getChildren2
-	GetACLRequest               = PathRequest          // getACL
-	GetAllChildrenNumberRequest = PathRequest          // getAllChildrenNumber
-	CheckWatchesRequest         = RemoveWatchesRequest // checkWatches
-	GetSASLRequest              = SASLToken            // sasl
-	SetSASLResponse             = SASLToken            // sasl reply
-	ExistsResponse              = StatResponse         // exists reply
-	SetDataResponse             = StatResponse         // setData reply
-	SetACLResponse              = StatResponse         // setACL reply
+	// ExistsRequest is the request of exists.
+	ExistsRequest = ReadRequest
+	// GetDataRequest is the request of getData.
+	GetDataRequest = ReadRequest
+	// GetChildrenRequest is the request of getChildren.
+	GetChildrenRequest = ReadRequest
+	// GetChildren2Request is the request of getChildren2.
+	GetChildren2Request = ReadRequest
+	// GetACLRequest is the request of getACL.
+	GetACLRequest = PathRequest
+	// GetAllChildrenNumberRequest is the request of getAllChildrenNumber.
+	GetAllChildrenNumberRequest = PathRequest
+	// CheckWatchesRequest is the request of checkWatches.
+	CheckWatchesRequest = RemoveWatchesRequest
+	// GetSASLRequest is the request of sasl.
+	GetSASLRequest = SASLToken
+	// SetSASLResponse is the reply of sasl.
+	SetSASLResponse = SASLToken
+	// ExistsResponse is the reply of exists.
+	ExistsResponse = StatResponse
+	// SetDataResponse is the reply of setData.
+	SetDataResponse = StatResponse
+	// SetACLResponse is the reply of setACL.
+	SetACLResponse = StatResponse
 )
 
 // NewRequest returns an empty record for the body of op, nil if op has no body (ping,

@@ -11,11 +11,11 @@ import (
 	"github.com/zabkeeper/zabkeeper/proto/jute"
 )
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
+func unhex(tb testing.TB, s string) []byte {
+	tb.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
-		t.Fatalf("bad hex %q: %v", s, err)
+		tb.Fatalf("bad hex %q: %v", s, err)
 	}
 	return b
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrUnknownKey is returned by Builder.Set for a key that is not part of a membership.
-var ErrUnknownKey = errors.New("Unrecognised parameter") //nolint:revive,staticcheck // upstream's text
+var ErrUnknownKey = errors.New("Unrecognised parameter") //nolint:staticcheck // upstream's text
 
 // Builder puts an Ensemble together from the entries server.N, group.N and
 // weight.N in whatever order they come. The zero Builder is ready to use.
@@ -71,7 +71,7 @@ func (b *Builder) setGroup(id, value string) error {
 			return err
 		}
 		if b.grouped.Has(sid) {
-			return fmt.Errorf("Server %v is in multiple groups", sid) //nolint:revive,staticcheck // upstream's text
+			return fmt.Errorf("Server %v is in multiple groups", sid) //nolint:staticcheck // upstream's text
 		}
 		b.grouped.Add(sid)
 		g.Servers = append(g.Servers, Weighted{SID: sid})
@@ -122,7 +122,7 @@ func (b *Builder) Build(version zxid.ID) (*Ensemble, error) {
 	if len(b.groups) > 0 || b.weighed != (Set{}) {
 		for sid := range voters.All() {
 			if !b.grouped.Has(sid) {
-				return nil, fmt.Errorf("Server %v is not in a group", sid) //nolint:revive,staticcheck // upstream's text
+				return nil, fmt.Errorf("Server %v is not in a group", sid) //nolint:staticcheck // upstream's text
 			}
 		}
 	}

@@ -71,7 +71,7 @@ func (e *Ensemble) setVerifier(groups []Group) error {
 	}
 	for sid := range e.voters.All() {
 		if !h.Voters().Has(sid) {
-			return fmt.Errorf("Server %v is not in a group", sid) //nolint:revive,staticcheck // upstream's text
+			return fmt.Errorf("Server %v is not in a group", sid) //nolint:staticcheck // upstream's text
 		}
 	}
 	for sid := range h.Voters().All() {
@@ -99,7 +99,7 @@ func checkMember(m Member) error {
 			return fmt.Errorf("server.%v: %w", m.SID, err)
 		}
 		if hp.QuorumPort == hp.ElectionPort {
-			return fmt.Errorf("Client and election port must be different! "+ //nolint:revive,staticcheck // upstream's text
+			return fmt.Errorf("Client and election port must be different! "+ //nolint:staticcheck // upstream's text
 				"Please update the configuration file on server.%v", m.SID)
 		}
 	}

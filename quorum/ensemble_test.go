@@ -65,11 +65,11 @@ func TestParseMember(t *testing.T) {
 	}
 }
 
-func mustEnsemble(t testing.TB, text string) *quorum.Ensemble {
-	t.Helper()
+func mustEnsemble(tb testing.TB, text string) *quorum.Ensemble {
+	tb.Helper()
 	e, err := quorum.ParseEnsemble(text)
 	if err != nil {
-		t.Fatalf("%q: %v", text, err)
+		tb.Fatalf("%q: %v", text, err)
 	}
 	return e
 }

@@ -35,7 +35,7 @@ func ParseRole(text string) (Role, error) {
 	case "observer":
 		return Observer, nil
 	}
-	return Participant, fmt.Errorf("Unrecognised peertype: %s", text) //nolint:revive,staticcheck // upstream's text
+	return Participant, fmt.Errorf("Unrecognised peertype: %s", text) //nolint:staticcheck // upstream's text
 }
 
 // Address is a host, by name or by number, and a TCP port.

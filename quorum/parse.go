@@ -61,7 +61,7 @@ func ParseMember(sid SID, text string) (Member, error) {
 		}
 		if role != nil {
 			if roleKnown && *role != m.Role {
-				//nolint:revive,staticcheck // upstream's text
+				//nolint:staticcheck // upstream's text
 				return Member{}, fmt.Errorf("Multiple addresses should have similar roles: %v vs %v", m.Role, *role)
 			}
 			m.Role, roleKnown = *role, true
@@ -119,7 +119,7 @@ func parseClient(entry, text string) (Address, error) {
 func parsePort(host, text string) (int, error) {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {
-		return 0, fmt.Errorf("Address unresolved: %s:%s", host, text) //nolint:revive,staticcheck // upstream's text
+		return 0, fmt.Errorf("Address unresolved: %s:%s", host, text) // upstream's text
 	}
 	return int(n), nil
 }

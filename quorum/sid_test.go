@@ -15,8 +15,15 @@ func TestParseSID(t *testing.T) {
 		want quorum.SID
 		ok   bool
 	}{
-		{"0", 0, true}, {"1", 1, true}, {"255", 255, true}, {"007", 7, true},
-		{"256", quorum.None, false}, {"-1", quorum.None, false}, {"", quorum.None, false}, {" 1", quorum.None, false}, {"0x1", quorum.None, false},
+		{"0", 0, true},
+		{"1", 1, true},
+		{"255", 255, true},
+		{"007", 7, true},
+		{"256", quorum.None, false},
+		{"-1", quorum.None, false},
+		{"", quorum.None, false},
+		{" 1", quorum.None, false},
+		{"0x1", quorum.None, false},
 	} {
 		got, err := quorum.ParseSID(c.text)
 		if got != c.want || (err == nil) != c.ok {

@@ -100,7 +100,7 @@ func NewHierarchical(groups []Group) (*Hierarchical, error) {
 				return nil, fmt.Errorf("group %d: server id %d is outside 0..%d", g.ID, int(w.SID), int(MaxSID))
 			}
 			if h.voters.Has(w.SID) {
-				return nil, fmt.Errorf("Server %v is in multiple groups", w.SID) //nolint:revive,staticcheck // upstream's text
+				return nil, fmt.Errorf("Server %v is in multiple groups", w.SID) //nolint:staticcheck // upstream's text
 			}
 			if w.Weight < 0 || w.Weight > MaxWeight {
 				return nil, fmt.Errorf("weight %d of server %v is outside 0..%d", w.Weight, w.SID, MaxWeight)

@@ -231,8 +231,10 @@ func TestTracker(t *testing.T) {
 	if tr.Ack(4) || tr.Has(4) || tr.Ack(quorum.None) {
 		t.Fatal("an acknowledgement of a server that is no voter counted [H-49]")
 	}
-	if !tr.Ack(1) || !tr.Ack(1) || tr.HasAllQuorums() {
-		t.Fatal("one of three is a quorum, or server 1 did not count")
+	for range 2 { // saying it again changes nothing
+		if !tr.Ack(1) || tr.HasAllQuorums() {
+			t.Fatal("one of three is a quorum, or server 1 did not count")
+		}
 	}
 	tr.Ack(2)
 	if !tr.HasAllQuorums() || !tr.Has(2) || tr.Has(3) {

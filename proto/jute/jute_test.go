@@ -15,11 +15,11 @@ import (
 	"github.com/zabkeeper/zabkeeper/proto/jute"
 )
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
+func unhex(tb testing.TB, s string) []byte {
+	tb.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
-		t.Fatalf("bad hex %q: %v", s, err)
+		tb.Fatalf("bad hex %q: %v", s, err)
 	}
 	return b
 }
@@ -68,12 +68,23 @@ func TestMalformed(t *testing.T) {
 		"count":  func(c *jute.Cursor) { c.Count(4) },
 	}
 	for _, tc := range []struct{ what, in string }{
-		{"int", ""}, {"int", "000000"},
+		{"int", ""},
+		{"int", "000000"},
 		{"long", "00000000000000"},
 		{"bool", ""},
-		{"buffer", "0000"}, {"buffer", "00000003 6162"}, {"buffer", "fffffffe"}, {"buffer", "80000000"}, {"buffer", "7fffffff 61"},
-		{"string", "0000"}, {"string", "00000003 6162"}, {"string", "fffffffe"}, {"string", "7fffffff 61"},
-		{"count", "0000"}, {"count", "00000001"}, {"count", "00000002 00000000 000000"}, {"count", "7fffffff 00000000"},
+		{"buffer", "0000"},
+		{"buffer", "00000003 6162"},
+		{"buffer", "fffffffe"},
+		{"buffer", "80000000"},
+		{"buffer", "7fffffff 61"},
+		{"string", "0000"},
+		{"string", "00000003 6162"},
+		{"string", "fffffffe"},
+		{"string", "7fffffff 61"},
+		{"count", "0000"},
+		{"count", "00000001"},
+		{"count", "00000002 00000000 000000"},
+		{"count", "7fffffff 00000000"},
 	} {
 		c := jute.NewCursor(unhex(t, tc.in))
 		read[tc.what](&c)
@@ -91,7 +102,7 @@ func TestErrorSticks(t *testing.T) {
 		t.Error("a read after an error returned something")
 	}
 	c.Fail("too late")
-	if first == nil || c.Err() != first {
+	if first == nil || c.Err() != first { //nolint:errorlint // the very same error is wanted
 		t.Errorf("error became %v, want the first one, %v", c.Err(), first)
 	}
 	if c.Remaining() != 0 || c.Rest() != nil {

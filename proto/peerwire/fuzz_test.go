@@ -11,6 +11,7 @@ import (
 )
 
 func seed(f *testing.F) {
+	f.Helper()
 	for _, b := range samples {
 		f.Add(b)
 	}

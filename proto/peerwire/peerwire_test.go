@@ -229,11 +229,14 @@ func TestHostileMessages(t *testing.T) {
 		{"cluster of 15 bytes", pb(&zabpb.Message{Kind: 4, Cluster: make([]byte, 15)}), "16 bytes"},
 		{"incarnation of 17 bytes", pb(&zabpb.Message{Kind: 4, Incarnation: make([]byte, 17)}), "16 bytes"},
 		{"run without a transaction", pb(&zabpb.Message{Kind: 18, History: &zabpb.Summary{
-			Runs: []*zabpb.Run{{Epoch: 1}}}}), "do not ascend"},
+			Runs: []*zabpb.Run{{Epoch: 1}},
+		}}), "do not ascend"},
 		{"run below the base", pb(&zabpb.Message{Kind: 18, History: &zabpb.Summary{
-			Base: &zabpb.Point{Zxid: 0x100000005}, Runs: []*zabpb.Run{{Epoch: 1, Last: 5}}}}), "do not ascend"},
+			Base: &zabpb.Point{Zxid: 0x100000005}, Runs: []*zabpb.Run{{Epoch: 1, Last: 5}},
+		}}), "do not ascend"},
 		{"two runs of one epoch", pb(&zabpb.Message{Kind: 18, History: &zabpb.Summary{
-			Runs: []*zabpb.Run{{Epoch: 1, Last: 5}, {Epoch: 1, Last: 6}}}}), "do not ascend"},
+			Runs: []*zabpb.Run{{Epoch: 1, Last: 5}, {Epoch: 1, Last: 6}},
+		}}), "do not ascend"},
 		{"known twice", pb(&zabpb.Message{Kind: 10, Known: []*zabpb.Known{{Sid: 1}, {Sid: 1}}}), "do not ascend"},
 		{"known nobody", pb(&zabpb.Message{Kind: 10, Known: []*zabpb.Known{{Sid: -1}}}), "no such server"},
 	} {

@@ -66,8 +66,8 @@ type member struct {
 	wg     sync.WaitGroup
 }
 
-func ensembleOf(t testing.TB, observers quorum.Set, sids ...quorum.SID) *quorum.Ensemble {
-	t.Helper()
+func ensembleOf(tb testing.TB, observers quorum.Set, sids ...quorum.SID) *quorum.Ensemble {
+	tb.Helper()
 	var members []quorum.Member
 	for _, sid := range sids {
 		role := quorum.Participant
@@ -80,7 +80,7 @@ func ensembleOf(t testing.TB, observers quorum.Set, sids ...quorum.SID) *quorum.
 	}
 	e, err := quorum.NewEnsemble(0, members)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return e
 }
@@ -142,15 +142,15 @@ func (h handler) LinkUp(link uint64, sid quorum.SID)       { h.peer.LinkUp(link,
 func (h handler) Received(link uint64, msgs []zab.Message) { h.peer.Received(link, msgs) }
 func (h handler) LinkDown(link uint64, err error)          { h.peer.LinkDown(link, err) }
 
-func openLog(t testing.TB, disk vfs.FS, sid quorum.SID) *txnlog.Log {
-	t.Helper()
+func openLog(tb testing.TB, disk vfs.FS, sid quorum.SID) *txnlog.Log {
+	tb.Helper()
 	log, err := txnlog.Open(txnlog.Config{
 		Dir: "log", FS: disk, SID: sid, Logger: zerolog.Nop(), TrimStep: 1,
 		Rand:  rand.NewChaCha8([32]byte{byte(sid)}),
-		Fatal: func(err error) { t.Errorf("server %v: log failed: %v", sid, err) },
+		Fatal: func(err error) { tb.Errorf("server %v: log failed: %v", sid, err) },
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return log
 }
@@ -256,8 +256,8 @@ func (m *member) submit(data ...string) {
 }
 
 // eventually waits for a condition.
-func eventually(t testing.TB, what string, ready func() error) {
-	t.Helper()
+func eventually(tb testing.TB, what string, ready func() error) {
+	tb.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.Now().Add(patience)
@@ -267,7 +267,7 @@ func eventually(t testing.TB, what string, ready func() error) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v: %v", what, patience, err)
+			tb.Fatalf("%s: not within %v: %v", what, patience, err)
 		}
 		<-tick.C
 	}

@@ -47,6 +47,7 @@ func BenchmarkLink(b *testing.B) {
 }
 
 func benchmarkLink(b *testing.B, batch int) {
+	b.Helper()
 	c := newCluster(b, 1, 2)
 	a := &acked{recorder: newRecorder(), upTo: make(chan zxid.ID, 4096)}
 	leader := benchServer(b, c, 1, a, a.recorder)
@@ -80,6 +81,7 @@ func benchmarkLink(b *testing.B, batch int) {
 }
 
 func benchServer(b *testing.B, c *cluster, sid quorum.SID, h transport.Handler, r *recorder) *server {
+	b.Helper()
 	cfg := c.config(sid, r)
 	cfg.Handler, cfg.Logger = h, zerolog.Nop()
 	tr, err := transport.New(cfg)

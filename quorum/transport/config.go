@@ -106,11 +106,11 @@ const (
 const (
 	// Backoff of election dials and pokes: a server that comes back is met within tens of
 	// milliseconds, one that is gone costs a dial a second.
-	electionBackoffMin = 20 * time.Millisecond
-	electionBackoffMax = time.Second
+	minElectionBackoff = 20 * time.Millisecond
+	maxElectionBackoff = time.Second
 	// Backoff of learners' dials: the leader is about to be one, or has just died.
-	learnerBackoffMin = 10 * time.Millisecond
-	learnerBackoffMax = 200 * time.Millisecond
+	minLearnerBackoff = 10 * time.Millisecond
+	maxLearnerBackoff = 200 * time.Millisecond
 
 	// idleHeartbeats is the number of heartbeats that may be missing.
 	idleHeartbeats = 4

@@ -65,7 +65,7 @@ func (v *voice) notify(n fle.Notification) {
 // maintain sees to it that the connection exists, by dialling a server with a lower sid and by
 // poking one with a higher sid.
 func (v *voice) maintain(ctx context.Context) {
-	pause := backoff{least: electionBackoffMin, most: electionBackoffMax}
+	pause := backoff{least: minElectionBackoff, most: maxElectionBackoff}
 	dials := v.sid < v.t.cfg.Self
 	if !dials && !sleep(ctx, pause.next(), v.kick) {
 		return // the higher one probably dials at this moment, too
@@ -91,7 +91,7 @@ func (v *voice) maintain(ctx context.Context) {
 			}
 		}
 		// A connection that breaks at once, again and again, is not dialled at full speed.
-		if time.Since(began) > electionBackoffMax {
+		if time.Since(began) > maxElectionBackoff {
 			pause.reset()
 		}
 		sleep(ctx, pause.next(), v.kick)

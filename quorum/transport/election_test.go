@@ -123,6 +123,7 @@ type proxy struct {
 }
 
 func newProxy(t *testing.T, target string) *proxy {
+	t.Helper()
 	p := &proxy{ln: listen(t, "127.0.0.1:0"), target: target, thawed: make(chan struct{})}
 	close(p.thawed)
 	p.wg.Go(p.serve)

@@ -93,8 +93,8 @@ func (r *recorder) LinkDown(link uint64, err error) {
 }
 
 // await waits until ok, which runs under the lock, is true.
-func (r *recorder) await(t testing.TB, what string, ok func() bool) {
-	t.Helper()
+func (r *recorder) await(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
 	deadline := time.After(patience)
 	for {
 		r.mu.Lock()
@@ -106,20 +106,20 @@ func (r *recorder) await(t testing.TB, what string, ok func() bool) {
 		select {
 		case <-changed:
 		case <-deadline:
-			t.Fatalf("waited in vain until %s", what)
+			tb.Fatalf("waited in vain until %s", what)
 		}
 	}
 }
 
-func (r *recorder) awaitReach(t testing.TB, sid quorum.SID, up bool) {
-	t.Helper()
-	r.await(t, fmt.Sprintf("reachable(%v) = %v", sid, up), func() bool { return r.reach[sid] == up })
+func (r *recorder) awaitReach(tb testing.TB, sid quorum.SID, up bool) {
+	tb.Helper()
+	r.await(tb, fmt.Sprintf("reachable(%v) = %v", sid, up), func() bool { return r.reach[sid] == up })
 }
 
 // awaitLink waits for the n-th link and returns it.
-func (r *recorder) awaitLink(t testing.TB, n int) (link uint64) {
-	t.Helper()
-	r.await(t, fmt.Sprintf("link %d is up", n), func() bool {
+func (r *recorder) awaitLink(tb testing.TB, n int) (link uint64) {
+	tb.Helper()
+	r.await(tb, fmt.Sprintf("link %d is up", n), func() bool {
 		if len(r.links) < n {
 			return false
 		}
@@ -129,24 +129,24 @@ func (r *recorder) awaitLink(t testing.TB, n int) (link uint64) {
 	return link
 }
 
-func (r *recorder) awaitDown(t testing.TB, link uint64) (err error) {
-	t.Helper()
-	r.await(t, fmt.Sprintf("link %d is down", link), func() bool { err = r.down[link]; return err != nil })
+func (r *recorder) awaitDown(tb testing.TB, link uint64) (err error) {
+	tb.Helper()
+	r.await(tb, fmt.Sprintf("link %d is down", link), func() bool { err = r.down[link]; return err != nil })
 	return err
 }
 
-func (r *recorder) awaitMessages(t testing.TB, link uint64, n int) (msgs []zab.Message) {
-	t.Helper()
-	r.await(t, fmt.Sprintf("%d messages on link %d", n, link), func() bool {
+func (r *recorder) awaitMessages(tb testing.TB, link uint64, n int) (msgs []zab.Message) {
+	tb.Helper()
+	r.await(tb, fmt.Sprintf("%d messages on link %d", n, link), func() bool {
 		msgs = slices.Clone(r.msgs[link])
 		return len(msgs) >= n
 	})
 	return msgs
 }
 
-func (r *recorder) awaitNote(t testing.TB, from quorum.SID, round uint64) {
-	t.Helper()
-	r.await(t, fmt.Sprintf("notification of %v in round %d", from, round), func() bool {
+func (r *recorder) awaitNote(tb testing.TB, from quorum.SID, round uint64) {
+	tb.Helper()
+	r.await(tb, fmt.Sprintf("notification of %v in round %d", from, round), func() bool {
 		return slices.ContainsFunc(r.notes, func(n fle.Notification) bool { return n.From == from && n.Round == round })
 	})
 }
@@ -182,18 +182,18 @@ type cluster struct {
 	addresses map[quorum.SID][2]string
 }
 
-func newCluster(t testing.TB, sids ...quorum.SID) *cluster {
-	t.Helper()
-	c := &cluster{t: t, listeners: make(map[quorum.SID][2]net.Listener), addresses: make(map[quorum.SID][2]string)}
+func newCluster(tb testing.TB, sids ...quorum.SID) *cluster {
+	tb.Helper()
+	c := &cluster{t: tb, listeners: make(map[quorum.SID][2]net.Listener), addresses: make(map[quorum.SID][2]string)}
 	var members []quorum.Member
 	for _, sid := range sids {
-		a, b := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
+		a, b := listen(tb, "127.0.0.1:0"), listen(tb, "127.0.0.1:0")
 		c.listeners[sid] = [2]net.Listener{a, b}
 		c.addresses[sid] = [2]string{a.Addr().String(), b.Addr().String()}
-		members = append(members, member(t, sid, a.Addr().String(), b.Addr().String()))
+		members = append(members, member(tb, sid, a.Addr().String(), b.Addr().String()))
 	}
-	c.ensemble = ensembleOf(t, members...)
-	t.Cleanup(func() {
+	c.ensemble = ensembleOf(tb, members...)
+	tb.Cleanup(func() {
 		for _, pair := range c.listeners {
 			_, _ = pair[0].Close(), pair[1].Close()
 		}
@@ -201,41 +201,41 @@ func newCluster(t testing.TB, sids ...quorum.SID) *cluster {
 	return c
 }
 
-func ensembleOf(t testing.TB, members ...quorum.Member) *quorum.Ensemble {
-	t.Helper()
+func ensembleOf(tb testing.TB, members ...quorum.Member) *quorum.Ensemble {
+	tb.Helper()
 	e, err := quorum.NewEnsemble(0, members)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return e
 }
 
 // member makes a server that is reached at two loopback addresses.
-func member(t testing.TB, sid quorum.SID, quorumAddr, electionAddr string) quorum.Member {
-	t.Helper()
+func member(tb testing.TB, sid quorum.SID, quorumAddr, electionAddr string) quorum.Member {
+	tb.Helper()
 	return quorum.Member{SID: sid, Quorum: []quorum.HostPorts{
-		{Host: "127.0.0.1", QuorumPort: port(t, quorumAddr), ElectionPort: port(t, electionAddr)},
+		{Host: "127.0.0.1", QuorumPort: port(tb, quorumAddr), ElectionPort: port(tb, electionAddr)},
 	}}
 }
 
-func port(t testing.TB, address string) int {
-	t.Helper()
+func port(tb testing.TB, address string) int {
+	tb.Helper()
 	_, p, err := net.SplitHostPort(address)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	n, err := strconv.Atoi(p)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return n
 }
 
-func listen(t testing.TB, address string) net.Listener {
-	t.Helper()
+func listen(tb testing.TB, address string) net.Listener {
+	tb.Helper()
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return ln
 }
@@ -274,7 +274,8 @@ func (c *cluster) start(sid quorum.SID, tweaks ...func(*transport.Config)) *serv
 	return run(c.t, tr, r)
 }
 
-func run(t testing.TB, n node, r *recorder) *server {
+func run(tb testing.TB, n node, r *recorder) *server {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(ctx) }()
@@ -283,13 +284,13 @@ func run(t testing.TB, n node, r *recorder) *server {
 		select {
 		case err := <-ended:
 			if err != nil {
-				t.Errorf("Run: %v", err)
+				tb.Errorf("Run: %v", err)
 			}
 		case <-time.After(patience):
-			t.Error("Run does not end")
+			tb.Error("Run does not end")
 		}
 	})
-	t.Cleanup(stop)
+	tb.Cleanup(stop)
 	return &server{node: n, recorder: r, stop: stop}
 }
 

@@ -87,7 +87,7 @@ func (t *Transport) dialLink(ctx context.Context, l *link) {
 	if !l.during(cancel) {
 		return
 	}
-	pause := backoff{least: learnerBackoffMin, most: learnerBackoffMax}
+	pause := backoff{least: minLearnerBackoff, most: maxLearnerBackoff}
 	for attempt := 0; ; attempt++ {
 		s, err := t.dial(dialCtx, l.peer, peerwire.Learner, attempt)
 		if err == nil {
