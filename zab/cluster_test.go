@@ -18,7 +18,6 @@ type fuzz struct {
 	*world
 	rt    *rapid.T
 	names int // transactions proposed
-	log   []string
 }
 
 // n draws a number of lo..hi, all equally likely: rapid's own ranges prefer small
@@ -349,9 +348,11 @@ func (f *fuzz) count(seen map[string]int) {
 	for _, n := range f.nodes {
 		for _, e := range n.events {
 			key, _, _ := strings.Cut(formatEvent(zab.Event{Kind: e.Kind, Peer: quorum.None, Text: e.Text}), " to ")
-			for _, k := range []string{"sync: DIFF", "sync: TRUNC", "sync: SNAP", "newer than", "counts from now on",
+			for _, k := range []string{
+				"sync: DIFF", "sync: TRUNC", "sync: SNAP", "newer than", "counts from now on",
 				"not counted", "not helped", "quorum lost", "silent", "bytes of history",
-				"stream failed", "snapshot failed", "no quorum in"} {
+				"stream failed", "snapshot failed", "no quorum in",
+			} {
 				if strings.Contains(key, k) {
 					seen[k]++
 				}

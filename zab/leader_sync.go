@@ -41,13 +41,15 @@ func (l *Leader) synchronise(p *link) {
 	}
 	l.event(EventSync, p.sid, plan.Common.ID, fmt.Sprintf("%v to %v", plan.Mode, ours.Last().ID))
 	p.proof = max(p.proof, l.now-1)
-	kind := Diff
+	var kind Kind
 	switch plan.Mode {
 	case SyncSnap:
 		l.stream(p, Stream{To: p.sid, Snapshot: true, Epoch: l.epoch})
 		return
 	case SyncTrunc:
 		kind = Trunc
+	case SyncDiff:
+		kind = Diff
 	}
 	l.send(Message{Kind: kind, To: p.sid, Epoch: l.epoch, Point: plan.Common})
 	p.pos = plan.Common

@@ -71,6 +71,7 @@ func TestScripts(t *testing.T) {
 }
 
 func (s *script) create(t *testing.T, td *datadriven.TestData) {
+	t.Helper()
 	a := &scriptArgs{t: t, td: td}
 	s.f = &fuzz{world: newWorld(t, ensemble(a.sids("voters"), a.sids("observers")))}
 	s.f.trace = func(format string, args ...any) { fmt.Fprintf(&s.out, format+"\n", args...) }

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/zabkeeper/zabkeeper/quorum"
-
 	"github.com/zabkeeper/zabkeeper/zab"
 )
 

@@ -18,7 +18,8 @@ const tailCheck = 1024
 // Whoever wants every entry checked calls Verify.
 func (l *Log) checkLog() error {
 	iter, err := l.db.NewIter(&pebble.IterOptions{
-		LowerBound: logKey(l.now.gen, l.now.base.ID+1), UpperBound: logKey(l.now.gen+1, 0)})
+		LowerBound: logKey(l.now.gen, l.now.base.ID+1), UpperBound: logKey(l.now.gen+1, 0),
+	})
 	if err != nil {
 		return fault("read", l.cfg.Dir, err)
 	}
@@ -34,8 +35,10 @@ func (l *Log) checkLog() error {
 	}
 	s := &l.now
 	if last := s.last(); last.ID.Epoch() > s.current || s.current > s.promise.Epoch {
-		return &Error{Kind: ErrEpochs, Op: "open", Dir: l.cfg.Dir, Remedy: remedyDamaged,
-			Detail: fmt.Sprintf("log ends at %v, current epoch %d, accepted epoch %d", last.ID, s.current, s.promise.Epoch)}
+		return &Error{
+			Kind: ErrEpochs, Op: "open", Dir: l.cfg.Dir, Remedy: remedyDamaged,
+			Detail: fmt.Sprintf("log ends at %v, current epoch %d, accepted epoch %d", last.ID, s.current, s.promise.Epoch),
+		}
 	}
 	if s.committed > s.last().ID {
 		return damaged("open", l.cfg.Dir, "log ends at %v, committed was %v", s.last().ID, s.committed)

@@ -74,7 +74,7 @@ func TestDamagedRecords(t *testing.T) {
 		{"end of an epoch lost [H-09]", func(db *pebble.DB, all []zab.Entry) error {
 			return db.Delete(key(0, all[len(all)/2-1].ID), nil)
 		}, txnlog.ErrDamaged, nil},
-		{"an epoch lost [H-09]", func(db *pebble.DB, all []zab.Entry) error {
+		{"an epoch lost [H-09]", func(db *pebble.DB, _ []zab.Entry) error {
 			return db.DeleteRange(key(0, 0), key(0, zxid.Make(2, 0)), nil)
 		}, txnlog.ErrDamaged, nil},
 		{"entry of the tail lost", func(db *pebble.DB, all []zab.Entry) error {

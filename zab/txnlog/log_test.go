@@ -23,7 +23,7 @@ func TestCreateAndReopen(t *testing.T) {
 	}
 	d := l.Durable()
 	if d.Untrusted || d.History.Last() != (zxid.Point{}) || d.Current != 0 || d.Promise.Leader != quorum.None ||
-		d.Incarnation != (quorum.Incarnation(bytes.Repeat([]byte{7}, 16))) || !d.Cluster.IsZero() {
+		d.Incarnation != quorum.Incarnation(bytes.Repeat([]byte{7}, 16)) || !d.Cluster.IsZero() {
 		t.Fatalf("a new store says %+v", d)
 	}
 	cluster := quorum.ClusterID{1, 2}

@@ -44,8 +44,10 @@ type machine struct {
 }
 
 func (x *machine) open(t *rapid.T) {
-	l, err := txnlog.Open(txnlog.Config{Dir: "log", FS: x.fs, SID: 1, TrimStep: 1, WatermarkBytes: 200,
-		Logger: zerolog.Nop(), Fatal: func(err error) { x.tb.Errorf("the log failed: %v", err) }})
+	l, err := txnlog.Open(txnlog.Config{
+		Dir: "log", FS: x.fs, SID: 1, TrimStep: 1, WatermarkBytes: 200,
+		Logger: zerolog.Nop(), Fatal: func(err error) { x.tb.Errorf("the log failed: %v", err) },
+	})
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
@@ -62,14 +64,14 @@ func (x *machine) apply(t *rapid.T, p *zab.Persist) {
 }
 
 // some makes entries behind last, perhaps reaching into a later epoch.
-func (x *machine) some(t *rapid.T, last zxid.Point, max int) []zab.Entry {
+func (x *machine) some(t *rapid.T, last zxid.Point, most int) []zab.Entry {
 	x.salt++
 	g := newGenerator(last)
 	g.salt = x.salt % 26
-	es := g.small(rapid.IntRange(0, max).Draw(t, "entries"))
+	es := g.small(rapid.IntRange(0, most).Draw(t, "entries"))
 	if g.epoch < x.m.current && rapid.Bool().Draw(t, "next epoch") {
 		g.epoch = x.m.current
-		es = append(es, g.small(rapid.IntRange(1, max).Draw(t, "entries of it"))...)
+		es = append(es, g.small(rapid.IntRange(1, most).Draw(t, "entries of it"))...)
 	}
 	return es
 }

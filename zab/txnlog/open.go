@@ -251,8 +251,10 @@ func (l *Log) load(fresh bool) (created bool, err error) {
 		case r == nil && rec.optional:
 			continue
 		case r == nil && rec.kind == kindEpochs: // never guessed from the log (hazard H-36)
-			return false, &Error{Kind: ErrEpochs, Op: "open", Dir: l.cfg.Dir,
-				Detail: "the epochs are missing in a store that is not empty", Remedy: remedyDamaged}
+			return false, &Error{
+				Kind: ErrEpochs, Op: "open", Dir: l.cfg.Dir,
+				Detail: "the epochs are missing in a store that is not empty", Remedy: remedyDamaged,
+			}
 		case r == nil:
 			return false, damaged("open", l.cfg.Dir, "record %q is missing in a store that is not empty", rec.kind)
 		}
@@ -311,8 +313,10 @@ func (l *Log) adopt() error {
 		return nil
 	}
 	if l.now.sid != quorum.None {
-		return &Error{Kind: ErrWrongSID, Op: "open", Dir: l.cfg.Dir, Remedy: remedySID,
-			Detail: fmt.Sprintf("recorded is server %v, configured %v", l.now.sid, l.cfg.SID)}
+		return &Error{
+			Kind: ErrWrongSID, Op: "open", Dir: l.cfg.Dir, Remedy: remedySID,
+			Detail: fmt.Sprintf("recorded is server %v, configured %v", l.now.sid, l.cfg.SID),
+		}
 	}
 	l.now.sid, l.now.known = l.cfg.SID, nil
 	err := errors.Join(

@@ -69,12 +69,13 @@ func (l *Log) pebbleOptions() *pebble.Options {
 }
 
 // listener ends the process on every error in the background: Pebble would go on and
-// retry, and a later success would hide a damaged disk (hazards H-03, H-94).
+// retry, and a later success would hide a damaged disk (hazards H-03, H-94). fail keeps the
+// error for all who come later; here there is nobody to return it to.
 func (l *Log) listener() *pebble.EventListener {
 	return &pebble.EventListener{
-		BackgroundError: func(err error) { l.fail(fault("write", l.cfg.Dir, err)) },
+		BackgroundError: func(err error) { _ = l.fail(fault("write", l.cfg.Dir, err)) },
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			l.fail(damaged("read", l.cfg.Dir, "%s: %v", info.Path, info.Details))
+			_ = l.fail(damaged("read", l.cfg.Dir, "%s: %v", info.Path, info.Details))
 		},
 	}
 }
@@ -114,5 +115,5 @@ func (p pebbleLogger) Fatalf(format string, args ...any) {
 	if err == nil {
 		err = fmt.Errorf(format, args...)
 	}
-	p.log.fail(fault("write", p.log.cfg.Dir, err))
+	_ = p.log.fail(fault("write", p.log.cfg.Dir, err))
 }

@@ -22,9 +22,9 @@ func raw(tb testing.TB, fs vfs.FS, f func(db *pebble.DB)) {
 
 type quiet struct{}
 
-func (quiet) Infof(string, ...any)              {}
-func (quiet) Errorf(string, ...any)             {}
-func (quiet) Fatalf(format string, args ...any) { panic(format) }
+func (quiet) Infof(string, ...any)           {}
+func (quiet) Errorf(string, ...any)          {}
+func (quiet) Fatalf(format string, _ ...any) { panic(format) }
 
 // rawLogKeys counts the keys of entries, of whatever generation.
 func rawLogKeys(tb testing.TB, fs vfs.FS) int {

@@ -30,18 +30,30 @@ func samples() map[kind]struct {
 		encode func(any) []byte
 	}
 	return map[kind]sample{
-		kindIdentity: {id.encode(), id, func(r []byte) (any, error) { return decodeIdentity(r) },
-			func(v any) []byte { i := v.(identity); return i.encode() }},
-		kindEpochs: {ep.encode(), ep, func(r []byte) (any, error) { return decodeEpochs(r) },
-			func(v any) []byte { e := v.(epochs); return e.encode() }},
-		kindHistory: {hi.encode(), hi, func(r []byte) (any, error) { return decodeHistory(r) },
-			func(v any) []byte { h := v.(history); return h.encode() }},
-		kindKnown: {encodeKnown(kn), kn, func(r []byte) (any, error) { return decodeKnown(r) },
-			func(v any) []byte { return encodeKnown(v.([]zab.Known)) }},
-		kindIntent: {encodeIntent(in), in, func(r []byte) (any, error) { return decodeIntent(r) },
-			func(v any) []byte { return encodeIntent(v.(zxid.Point)) }},
-		kindWatermark: {wm.encode(), wm, func(r []byte) (any, error) { return decodeWatermark(r) },
-			func(v any) []byte { w := v.(watermark); return w.encode() }},
+		kindIdentity: {
+			id.encode(), id, func(r []byte) (any, error) { return decodeIdentity(r) },
+			func(v any) []byte { i := v.(identity); return i.encode() },
+		},
+		kindEpochs: {
+			ep.encode(), ep, func(r []byte) (any, error) { return decodeEpochs(r) },
+			func(v any) []byte { e := v.(epochs); return e.encode() },
+		},
+		kindHistory: {
+			hi.encode(), hi, func(r []byte) (any, error) { return decodeHistory(r) },
+			func(v any) []byte { h := v.(history); return h.encode() },
+		},
+		kindKnown: {
+			encodeKnown(kn), kn, func(r []byte) (any, error) { return decodeKnown(r) },
+			func(v any) []byte { return encodeKnown(v.([]zab.Known)) },
+		},
+		kindIntent: {
+			encodeIntent(in), in, func(r []byte) (any, error) { return decodeIntent(r) },
+			func(v any) []byte { return encodeIntent(v.(zxid.Point)) },
+		},
+		kindWatermark: {
+			wm.encode(), wm, func(r []byte) (any, error) { return decodeWatermark(r) },
+			func(v any) []byte { w := v.(watermark); return w.encode() },
+		},
 	}
 }
 

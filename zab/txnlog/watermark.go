@@ -26,7 +26,7 @@ func readWatermark(fsys vfs.FS, dir string) (w watermark, found bool, err error)
 	if err != nil {
 		return watermark{}, false, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	b, err := io.ReadAll(io.LimitReader(f, recordFrame+watermarkLen+1))
 	if err != nil {
 		return watermark{}, true, err

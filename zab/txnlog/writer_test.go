@@ -285,18 +285,24 @@ func diskErrors() []diskError {
 			return op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
 		}, syscall.EIO, syscall.EIO},
 		{"write", func(op errorfs.Op) bool { return op.Kind == errorfs.OpFileWrite }, syscall.ENOSPC, txnlog.ErrDiskFull},
-		{"create or reuse a file", func(op errorfs.Op) bool { return op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpReuseForWrite },
-			syscall.EROFS, txnlog.ErrNotWritable},
+		{
+			"create or reuse a file", func(op errorfs.Op) bool { return op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpReuseForWrite },
+			syscall.EROFS, txnlog.ErrNotWritable,
+		},
 		{"create a WAL", func(op errorfs.Op) bool {
 			return (op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpReuseForWrite) && strings.HasSuffix(op.Path, ".log")
 		}, syscall.ENOSPC, txnlog.ErrDiskFull},
-		{"create a table", func(op errorfs.Op) bool { return op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") },
-			syscall.EROFS, txnlog.ErrNotWritable},
+		{
+			"create a table", func(op errorfs.Op) bool { return op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") },
+			syscall.EROFS, txnlog.ErrNotWritable,
+		},
 		{"write the watermark", func(op errorfs.Op) bool {
 			return op.Kind == errorfs.OpFileWrite && strings.Contains(op.Path, "WATERMARK")
 		}, syscall.ENOSPC, txnlog.ErrDiskFull},
-		{"rename the watermark", func(op errorfs.Op) bool { return op.Kind == errorfs.OpRename },
-			syscall.EIO, syscall.EIO},
+		{
+			"rename the watermark", func(op errorfs.Op) bool { return op.Kind == errorfs.OpRename },
+			syscall.EIO, syscall.EIO,
+		},
 	}
 }
 
@@ -314,8 +320,10 @@ func TestDiskErrors(t *testing.T) {
 				return nil
 			}))
 			fatal := make(chan error, 2)
-			l, err := tryOpen(t, txnlog.Config{Dir: "log", FS: fs, SID: 1, WatermarkBytes: 1,
-				Fatal: func(err error) { fatal <- err }})
+			l, err := tryOpen(t, txnlog.Config{
+				Dir: "log", FS: fs, SID: 1, WatermarkBytes: 1,
+				Fatal: func(err error) { fatal <- err },
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
