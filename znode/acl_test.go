@@ -143,27 +143,35 @@ func TestFixACL(t *testing.T) {
 		{"ip and super are nobody", []proto.ACL{entry(31, "auth", "")}, []proto.ID{ids[0], ids[2]}, nil},
 		{
 			"auth is all people, its id ignored",
-			[]proto.ACL{entry(3, "auth", "whatever")}, ids,
+			[]proto.ACL{entry(3, "auth", "whatever")},
+			ids,
 			[]proto.ACL{entry(3, "digest", "alice:h1"), entry(3, "digest", "bob:h2")},
 		},
 		{
 			"duplicates go, order stays",
-			[]proto.ACL{entry(1, "world", "anyone"), entry(2, "world", "anyone"), entry(1, "world", "anyone")}, ids,
+			[]proto.ACL{entry(1, "world", "anyone"), entry(2, "world", "anyone"), entry(1, "world", "anyone")},
+			ids,
 			[]proto.ACL{entry(1, "world", "anyone"), entry(2, "world", "anyone")},
 		},
 		{
 			"duplicates through auth stay",
-			[]proto.ACL{entry(31, "digest", "alice:h1"), entry(31, "auth", "")}, []proto.ID{alice},
+			[]proto.ACL{entry(31, "digest", "alice:h1"), entry(31, "auth", "")},
+			[]proto.ID{alice},
 			[]proto.ACL{entry(31, "digest", "alice:h1"), entry(31, "digest", "alice:h1")},
 		},
 		{
 			"world:anyone with all stays next to others",
-			[]proto.ACL{entry(31, "world", "anyone"), entry(1, "digest", "alice:h1")}, nil,
+			[]proto.ACL{entry(31, "world", "anyone"), entry(1, "digest", "alice:h1")},
+			nil,
 			[]proto.ACL{entry(31, "world", "anyone"), entry(1, "digest", "alice:h1")},
 		},
 		{"one bad entry spoils all", []proto.ACL{entry(31, "world", "anyone"), entry(31, "world", "x")}, ids, nil},
-		{"strange bits are kept", []proto.ACL{entry(255, "world", "anyone"), entry(-3, "digest", "a:b"), entry(0, "ip", "::1")}, nil,
-			[]proto.ACL{entry(255, "world", "anyone"), entry(-3, "digest", "a:b"), entry(0, "ip", "::1")}},
+		{
+			"strange bits are kept",
+			[]proto.ACL{entry(255, "world", "anyone"), entry(-3, "digest", "a:b"), entry(0, "ip", "::1")},
+			nil,
+			[]proto.ACL{entry(255, "world", "anyone"), entry(-3, "digest", "a:b"), entry(0, "ip", "::1")},
+		},
 	} {
 		got, code := znode.FixACL(tc.acl, tc.ids, 1<<20)
 		if tc.want == nil && code == proto.CodeInvalidACL && got == nil {

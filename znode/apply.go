@@ -193,7 +193,7 @@ func (c *Changes) setACL(body *proto.SetACLTxn, r *Result) {
 // made the transaction too long (hazard H-67), or comes from a leader that lists none.
 func (c *Changes) closeSession(t *proto.Txn, body *proto.CloseSessionTxn) {
 	for _, path := range body.Paths {
-		c.remove(path, t.Zxid)
+		_ = c.remove(path, t.Zxid) // one that is gone is as it should be
 	}
 	var rest []string
 	c.Ephemerals(t.ClientID, func(path string) bool {
@@ -201,7 +201,7 @@ func (c *Changes) closeSession(t *proto.Txn, body *proto.CloseSessionTxn) {
 		return true
 	})
 	for _, path := range rest {
-		c.remove(path, t.Zxid)
+		_ = c.remove(path, t.Zxid) // it is there: it was just listed
 	}
 	c.sessions[t.ClientID] = sessionChange{}
 }

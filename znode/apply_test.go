@@ -20,23 +20,37 @@ func TestTriggers(t *testing.T) {
 		body proto.Appender
 		want string
 	}{
-		{"create", proto.OpCreate, proto.CreateRequest{Path: "/free/n", ACL: open},
-			"data /free/n NodeCreated\nchild /free NodeChildrenChanged\n"},
-		{"create below the root", proto.OpCreate, proto.CreateRequest{Path: "/n", ACL: open},
-			"data /n NodeCreated\nchild / NodeChildrenChanged\n"},
-		{"sequential", proto.OpCreate, proto.CreateRequest{Path: "/free/n", ACL: open, Mode: 2},
-			"data /free/n0000000001 NodeCreated\nchild /free NodeChildrenChanged\n"},
-		{"delete", proto.OpDelete, proto.DeleteRequest{Path: "/free/kid/deep", Version: -1},
-			"data /free/kid/deep NodeDeleted\nchild /free/kid/deep NodeDeleted skip\nchild /free/kid NodeChildrenChanged\n"},
+		{
+			"create", proto.OpCreate,
+			proto.CreateRequest{Path: "/free/n", ACL: open},
+			"data /free/n NodeCreated\nchild /free NodeChildrenChanged\n",
+		},
+		{
+			"create below the root", proto.OpCreate,
+			proto.CreateRequest{Path: "/n", ACL: open},
+			"data /n NodeCreated\nchild / NodeChildrenChanged\n",
+		},
+		{
+			"sequential", proto.OpCreate,
+			proto.CreateRequest{Path: "/free/n", ACL: open, Mode: 2},
+			"data /free/n0000000001 NodeCreated\nchild /free NodeChildrenChanged\n",
+		},
+		{
+			"delete", proto.OpDelete,
+			proto.DeleteRequest{Path: "/free/kid/deep", Version: -1},
+			"data /free/kid/deep NodeDeleted\nchild /free/kid/deep NodeDeleted skip\nchild /free/kid NodeChildrenChanged\n",
+		},
 		{"setData", proto.OpSetData, proto.SetDataRequest{Path: "/free/kid", Version: -1}, "data /free/kid NodeDataChanged\n"},
 		{"setACL", proto.OpSetACL, proto.SetACLRequest{Path: "/free", ACL: open, Version: -1}, ""},
 		{"check", proto.OpMulti, multi(opCheck("/free", -1)), ""},
 		{"failed create", proto.OpCreate, proto.CreateRequest{Path: "/free", ACL: open}, ""},
 		{"failed multi", proto.OpMulti, multi(opSet("/free", "n", -1), opCheck("/nope", -1)), ""},
 		{"session without ephemerals", proto.OpCreateSession, nil, ""},
-		{"session with ephemerals", proto.OpCloseSession, nil,
+		{
+			"session with ephemerals", proto.OpCloseSession, nil,
 			"data /free/e NodeDeleted\nchild /free/e NodeDeleted skip\nchild /free NodeChildrenChanged\n" +
-				"data /mine NodeDeleted\nchild /mine NodeDeleted skip\nchild / NodeChildrenChanged\n"},
+				"data /mine NodeDeleted\nchild /mine NodeDeleted skip\nchild / NodeChildrenChanged\n",
+		},
 	} {
 		c := tableTree(t)
 		switch tc.op {

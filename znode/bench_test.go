@@ -15,6 +15,7 @@ const benchBatch = 32
 // benchWrites runs Prepare and Apply for one request of each batch slot per iteration and
 // reports the time of one write. The tree stays as it is, so iterations are alike.
 func benchWrites(b *testing.B, prepare, apply bool, request func(i int) *znode.Request) {
+	b.Helper()
 	tree := newMemTree()
 	setUp := znode.NewChanges(tree)
 	for i := range benchBatch {

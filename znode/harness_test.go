@@ -81,8 +81,8 @@ func (m *memTree) Session(id proto.SessionID) (int32, bool) {
 
 // install takes over a batch the way a store does, and checks that the batch reports its
 // changes in order and against the right old state.
-func (m *memTree) install(t testing.TB, c *znode.Changes) {
-	t.Helper()
+func (m *memTree) install(tb testing.TB, c *znode.Changes) {
+	tb.Helper()
 	m.digest += c.DigestDelta()
 	nodes, ephemerals, bytes := c.CountDelta()
 	m.count += nodes
@@ -91,17 +91,17 @@ func (m *memTree) install(t testing.TB, c *znode.Changes) {
 	last := ""
 	c.Nodes(func(path string, old, updated *znode.Node) {
 		if path <= last {
-			t.Errorf("Nodes shows %q after %q", path, last)
+			tb.Errorf("Nodes shows %q after %q", path, last)
 		}
 		if m.nodes[path] != old {
-			t.Errorf("Nodes shows the wrong old node of %q", path)
+			tb.Errorf("Nodes shows the wrong old node of %q", path)
 		}
 		last = path
 		m.set(path, updated)
 	})
 	c.EphemeralChanges(func(owner proto.SessionID, path string, added bool) {
 		if m.ephemerals[owner][path] == added {
-			t.Errorf("EphemeralChanges: %v %q added=%v, but so it was", owner, path, added)
+			tb.Errorf("EphemeralChanges: %v %q added=%v, but so it was", owner, path, added)
 		}
 		if m.ephemerals[owner] == nil {
 			m.ephemerals[owner] = map[string]bool{}
@@ -123,8 +123,8 @@ func (m *memTree) install(t testing.TB, c *znode.Changes) {
 }
 
 // check verifies what must hold for every tree.
-func (m *memTree) check(t testing.TB) {
-	t.Helper()
+func (m *memTree) check(tb testing.TB) {
+	tb.Helper()
 	var digest uint64
 	var bytes int64
 	ephemerals := 0
@@ -132,23 +132,23 @@ func (m *memTree) check(t testing.TB) {
 		digest += znode.NodeDigest(path, n)
 		bytes += int64(len(path) + len(n.Data))
 		if got := len(m.children[path]); got != int(n.NumChildren) {
-			t.Errorf("%q has %d children and counts %d", path, got, n.NumChildren)
+			tb.Errorf("%q has %d children and counts %d", path, got, n.NumChildren)
 		}
 		if n.Ephemeral() {
 			ephemerals++
 			if n.NumChildren != 0 {
-				t.Errorf("ephemeral %q has children", path)
+				tb.Errorf("ephemeral %q has children", path)
 			}
 			if !m.ephemerals[n.Owner][path] {
-				t.Errorf("ephemeral %q is not in its owner's list", path)
+				tb.Errorf("ephemeral %q is not in its owner's list", path)
 			}
 		}
 		if path != "/" && m.nodes[znode.Parent(path)] == nil {
-			t.Errorf("%q has no parent", path)
+			tb.Errorf("%q has no parent", path)
 		}
 	}
 	if digest != m.digest || bytes != m.bytes || len(m.nodes) != m.count || ephemerals != m.ephCount {
-		t.Errorf("running digest %x, bytes %d, nodes %d, ephemerals %d; recounted %x, %d, %d, %d",
+		tb.Errorf("running digest %x, bytes %d, nodes %d, ephemerals %d; recounted %x, %d, %d, %d",
 			m.digest, m.bytes, m.count, m.ephCount, digest, bytes, len(m.nodes), ephemerals)
 	}
 }
@@ -178,18 +178,20 @@ type cluster struct {
 	maxTxn  int
 }
 
-func newCluster(t testing.TB) *cluster {
-	return newClusterWith(t, znode.PrepareOptions{})
+func newCluster(tb testing.TB) *cluster {
+	tb.Helper()
+	return newClusterWith(tb, znode.PrepareOptions{})
 }
 
-func newClusterWith(t testing.TB, opts znode.PrepareOptions) *cluster {
+func newClusterWith(tb testing.TB, opts znode.PrepareOptions) *cluster {
+	tb.Helper()
 	tree := newMemTree()
 	limit := opts.JuteMaxBuffer
 	if limit == 0 {
 		limit = proto.DefaultMaxFrame
 	}
 	c := &cluster{
-		t: t, tree: tree, prep: znode.NewPreparer(tree, opts), changes: znode.NewChanges(tree),
+		t: tb, tree: tree, prep: znode.NewPreparer(tree, opts), changes: znode.NewChanges(tree),
 		last: zxid.Make(epoch, 0), now: startMs, session: session1, maxTxn: znode.MaxTxn(limit),
 	}
 	c.startSession(session1)

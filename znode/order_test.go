@@ -26,6 +26,7 @@ const (
 // tableTree is the tree of the order tables: /free with a child, /mine an ephemeral, /shut that
 // allows READ alone and has a child, /locked that allows nothing.
 func tableTree(t *testing.T) *cluster {
+	t.Helper()
 	c := newCluster(t)
 	c.mustCreate("/free", "/free/kid", "/free/kid/deep", "/shut", "/shut/kid", "/locked")
 	c.must(c.create("/mine", proto.ModeEphemeral))

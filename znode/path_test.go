@@ -16,21 +16,54 @@ func TestValidatePath(t *testing.T) {
 		path  string
 		valid bool
 	}{
-		{"/", true}, {"/a", true}, {"/a/b", true}, {"/zookeeper/config", true},
-		{"", false},                                  // 1
-		{"a", false}, {"a/b", false}, {" /a", false}, // 2
-		{"/a/", false}, {"//", false}, // 3
-		{"//a", false}, {"/a//b", false}, // 4
-		{"/.", false}, {"/..", false}, {"/a/.", false}, // 5
-		{"/./a", false}, {"/a/../b", false}, {"/..", false}, // 5
-		{"/...", true}, {"/.b", true}, {"/b.", true}, {"/a../b", true}, {"/..a", true},
-		{"/a\x00b", false}, {"/\x00", false}, // 6
-		{"/a\x01", false}, {"/a\x1f", false}, {"/a\n", false}, {"/\x7f", false}, // 7
-		{"/\u0080", false}, {"/\u009f", false}, {"/\u00a0", true}, {"/a b", true}, {"/\u00e9", true},
-		{"/\ud7ff", true}, {"/\ue000", false}, {"/\uf8ff", false}, {"/\uf900", true}, // 8
-		{"/\U0001f600", false}, {"/\U00010000", false}, {"/\U0010ffff", false},
-		{"/\uffef", true}, {"/\ufff0", false}, {"/\ufffd", false}, {"/\uffff", false}, // 9
-		{"/a\xff", false}, {"/\xed\xa0\x80", false}, {"/\xe2\x82", false}, // malformed UTF-8
+		{"/", true},
+		{"/a", true},
+		{"/a/b", true},
+		{"/zookeeper/config", true},
+		{"", false},        // 1
+		{"a", false},       // 2
+		{"a/b", false},     // 2
+		{" /a", false},     // 2
+		{"/a/", false},     // 3
+		{"//", false},      // 3
+		{"//a", false},     // 4
+		{"/a//b", false},   // 4
+		{"/.", false},      // 5
+		{"/..", false},     // 5
+		{"/a/.", false},    // 5
+		{"/./a", false},    // 5
+		{"/a/../b", false}, // 5
+		{"/..", false},     // 5
+		{"/...", true},
+		{"/.b", true},
+		{"/b.", true},
+		{"/a../b", true},
+		{"/..a", true},
+		{"/a\x00b", false}, // 6
+		{"/\x00", false},   // 6
+		{"/a\x01", false},  // 7
+		{"/a\x1f", false},  // 7
+		{"/a\n", false},    // 7
+		{"/\x7f", false},   // 7
+		{"/\u0080", false},
+		{"/\u009f", false},
+		{"/\u00a0", true},
+		{"/a b", true},
+		{"/\u00e9", true},
+		{"/\ud7ff", true},
+		{"/\ue000", false}, // 8
+		{"/\uf8ff", false}, // 8
+		{"/\uf900", true},
+		{"/\U0001f600", false},
+		{"/\U00010000", false},
+		{"/\U0010ffff", false},
+		{"/\uffef", true},
+		{"/\ufff0", false},                       // 9
+		{"/\ufffd", false},                       // 9
+		{"/\uffff", false},                       // 9
+		{"/a\xff", false},                        // malformed UTF-8
+		{"/\xed\xa0\x80", false},                 // malformed UTF-8
+		{"/\xe2\x82", false},                     // malformed UTF-8
 		{"/" + strings.Repeat("x", 1<<20), true}, // no limit on length
 	} {
 		if got := znode.ValidatePath(tc.path); got != tc.valid {

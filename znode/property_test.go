@@ -30,8 +30,10 @@ func genPath() *rapid.Generator[string] {
 	name := rapid.SampledFrom([]string{"a", "a", "b", "c", "s-", "a0000000000", "s-0000000001", "."})
 	return rapid.Custom(func(t *rapid.T) string {
 		if rapid.IntRange(0, 19).Draw(t, "odd") == 0 {
-			return rapid.SampledFrom([]string{"", "a", "/", "/a/", "//a", "/a//b", "/zookeeper", "/zookeeper/config",
-				"/\x00", "/a/\x01", "/b/..", "/nope/x/y"}).Draw(t, "odd path")
+			return rapid.SampledFrom([]string{
+				"", "a", "/", "/a/", "//a", "/a//b", "/zookeeper", "/zookeeper/config",
+				"/\x00", "/a/\x01", "/b/..", "/nope/x/y",
+			}).Draw(t, "odd path")
 		}
 		path := ""
 		for range rapid.IntRange(1, 3).Draw(t, "depth") {
@@ -43,8 +45,10 @@ func genPath() *rapid.Generator[string] {
 
 func genACL() *rapid.Generator[[]proto.ACL] {
 	return rapid.SampledFrom([][]proto.ACL{
-		open, open, open, open, open, open, proto.WorldACL(proto.PermRead), proto.WorldACL(30), {},
-		{{Perms: 31, ID: aliceID}}, {{Perms: 31, ID: proto.ID{Scheme: "auth"}}},
+		open, open, open, open, open, open, proto.WorldACL(proto.PermRead), proto.WorldACL(30),
+		{},
+		{{Perms: 31, ID: aliceID}},
+		{{Perms: 31, ID: proto.ID{Scheme: "auth"}}},
 		{{Perms: 31, ID: aliceID}, {Perms: 31, ID: proto.ID{Scheme: "auth"}}, {Perms: 31, ID: aliceID}},
 		{{Perms: 1, ID: proto.ID{Scheme: "nonsense"}}},
 	})
@@ -88,8 +92,13 @@ func genRequest() *rapid.Generator[*modelRequest] {
 	return rapid.Custom(func(t *rapid.T) *modelRequest {
 		r := &modelRequest{
 			session: rapid.SampledFrom([]proto.SessionID{session1, session2, -1}).Draw(t, "session"),
-			ids: rapid.SampledFrom([][]proto.ID{nil, {aliceID}, {aliceID, bobID}, {znode.SuperID()},
-				{{Scheme: "ip", ID: "10.0.0.1"}}}).Draw(t, "ids"),
+			ids: rapid.SampledFrom([][]proto.ID{
+				nil,
+				{aliceID},
+				{aliceID, bobID},
+				{znode.SuperID()},
+				{{Scheme: "ip", ID: "10.0.0.1"}},
+			}).Draw(t, "ids"),
 		}
 		switch kind := rapid.IntRange(0, 29).Draw(t, "kind"); {
 		case kind <= 1:
@@ -191,6 +200,7 @@ func compare(r *modelRequest, got, want outcome) string {
 
 // replay applies the log of c again in other batches: nodes and digest must be the same.
 func replay(t *testing.T, rt *rapid.T, c *cluster) {
+	t.Helper()
 	batch := rapid.SampledFrom([]int{1, 2, 1000}).Draw(rt, "replay batch")
 	again := &cluster{t: t, tree: newMemTree(), queue: c.log}
 	again.changes = znode.NewChanges(again.tree)
@@ -236,10 +246,14 @@ func TestApplyIsTotal(t *testing.T) {
 
 func genTxn(z zxid.ID) *rapid.Generator[proto.Txn] {
 	return rapid.Custom(func(t *rapid.T) proto.Txn {
-		txn := proto.Txn{TxnHeader: proto.TxnHeader{Zxid: z, Time: int64(z),
-			ClientID: rapid.SampledFrom([]proto.SessionID{0, 1, 2, -1, znode.ContainerOwner, znode.TTLOwner(5)}).Draw(t, "client")}}
-		txn.Type = rapid.SampledFrom([]proto.Op{proto.OpCreateSession, proto.OpCloseSession, proto.OpMulti, proto.OpSetACL,
-			1, 1, 1, 15, 15, 19, 21, 2, 2, 20, 5, 16, -1}).Draw(t, "type")
+		txn := proto.Txn{TxnHeader: proto.TxnHeader{
+			Zxid: z, Time: int64(z),
+			ClientID: rapid.SampledFrom([]proto.SessionID{0, 1, 2, -1, znode.ContainerOwner, znode.TTLOwner(5)}).Draw(t, "client"),
+		}}
+		txn.Type = rapid.SampledFrom([]proto.Op{
+			proto.OpCreateSession, proto.OpCloseSession, proto.OpMulti, proto.OpSetACL,
+			1, 1, 1, 15, 15, 19, 21, 2, 2, 20, 5, 16, -1,
+		}).Draw(t, "type")
 		switch txn.Type {
 		case proto.OpCreateSession:
 			txn.Body = &proto.CreateSessionTxn{TimeOut: rapid.Int32().Draw(t, "timeout")}
