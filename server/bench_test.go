@@ -37,6 +37,7 @@ func BenchmarkPipeline(b *testing.B) {
 
 // pipeline keeps depth copies of a request in flight, in windows of half of that.
 func pipeline(b *testing.B, c *client, depth int, frame []byte) {
+	b.Helper()
 	half := max(depth/2, 1)
 	var burst []byte
 	for range half {

@@ -32,23 +32,23 @@ type client struct {
 
 const patience = 10 * time.Second
 
-func (m *member) dial(t testing.TB) *client {
-	t.Helper()
+func (m *member) dial(tb testing.TB) *client {
+	tb.Helper()
 	nc, err := net.Dial("tcp", m.addr)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { nc.Close() })
-	return &client{t: t, nc: nc}
+	tb.Cleanup(func() { nc.Close() })
+	return &client{t: tb, nc: nc}
 }
 
 // connect opens a new session.
-func (m *member) connect(t testing.TB) *client {
-	t.Helper()
-	c := m.dial(t)
+func (m *member) connect(tb testing.TB) *client {
+	tb.Helper()
+	c := m.dial(tb)
 	c.open(proto.ConnectRequest{TimeOut: 1000})
 	if c.session == 0 {
-		t.Fatalf("%v refused a new session", m)
+		tb.Fatalf("%v refused a new session", m)
 	}
 	return c
 }
@@ -79,16 +79,6 @@ func (c *client) connected() []byte {
 	}
 	c.session, c.passwd, c.timeout = res.SessionID, res.Passwd, res.TimeOut
 	return frame
-}
-
-// renew asks for the session of another client.
-func (m *member) renew(t testing.TB, old *client) *client {
-	t.Helper()
-	c := m.dial(t)
-	c.open(proto.ConnectRequest{
-		TimeOut: 1000, SessionID: old.session, Passwd: old.passwd[:], LastZxidSeen: old.last,
-	})
-	return c
 }
 
 func (c *client) write(b []byte) {
@@ -207,11 +197,11 @@ func createRequest(path, data string, mode proto.CreateMode) proto.CreateRequest
 }
 
 // decode reads the body of a reply.
-func (r reply) decode(t testing.TB, rec proto.Record) proto.Record {
-	t.Helper()
+func (r reply) decode(tb testing.TB, rec proto.Record) proto.Record {
+	tb.Helper()
 	cur := jute.NewCursor(r.body)
 	if rec.Decode(&cur); cur.Err() != nil || cur.Remaining() != 0 {
-		t.Fatalf("body %x of a reply to %v: error %v, %d bytes left", r.body, r.op, cur.Err(), cur.Remaining())
+		tb.Fatalf("body %x of a reply to %v: error %v, %d bytes left", r.body, r.op, cur.Err(), cur.Remaining())
 	}
 	return rec
 }
@@ -285,9 +275,9 @@ func stat(cur *jute.Cursor) string {
 }
 
 // word asks a four-letter word.
-func (m *member) word(t testing.TB, word string) string {
-	t.Helper()
-	c := m.dial(t)
+func (m *member) word(tb testing.TB, word string) string {
+	tb.Helper()
+	c := m.dial(tb)
 	c.write([]byte(word))
 	return string(bytes.TrimRight(c.closed(), "\x00"))
 }

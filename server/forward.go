@@ -125,8 +125,8 @@ func decodeIDs(b []byte) ([]proto.ID, error) {
 // ticket finds a request that waits for a sync.
 type ticket struct{ conn, number uint64 }
 
-func (t ticket) append(dst []byte) []byte {
-	dst = append(dst, envelopeVersion)
+func (t ticket) encode() []byte {
+	dst := []byte{envelopeVersion}
 	dst = binary.BigEndian.AppendUint64(dst, t.conn)
 	return binary.BigEndian.AppendUint64(dst, t.number)
 }
@@ -148,8 +148,8 @@ type renewal struct {
 	timeout int32 // ms, negotiated
 }
 
-func (r renewal) append(dst []byte) []byte {
-	dst = append(dst, envelopeVersion)
+func (r renewal) encode() []byte {
+	dst := []byte{envelopeVersion}
 	dst = binary.BigEndian.AppendUint64(dst, r.conn)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(r.session))
 	return binary.BigEndian.AppendUint32(dst, uint32(r.timeout))
@@ -173,13 +173,13 @@ type notice struct {
 	alive bool
 }
 
-func (n notice) append(dst []byte) []byte {
+func (n notice) encode() []byte {
 	if n.moved {
-		dst = append(dst, envelopeVersion, movedAnswer)
+		dst := []byte{envelopeVersion, movedAnswer}
 		dst = binary.BigEndian.AppendUint64(dst, n.conn)
 		return binary.BigEndian.AppendUint64(dst, uint64(n.session))
 	}
-	dst = append(dst, envelopeVersion, verdictAnswer)
+	dst := []byte{envelopeVersion, verdictAnswer}
 	dst = binary.BigEndian.AppendUint64(dst, n.conn)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(n.session))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(n.timeout))
@@ -208,8 +208,8 @@ func decodeNotice(payload []byte) (n notice, err error) {
 // touchesPerForward keeps one list of touches far below any limit on messages.
 const touchesPerForward = math.MaxUint16
 
-func appendTouch(dst []byte, ids []proto.SessionID) []byte {
-	dst = append(dst, envelopeVersion)
+func encodeTouch(ids []proto.SessionID) []byte {
+	dst := []byte{envelopeVersion}
 	for _, id := range ids {
 		dst = binary.BigEndian.AppendUint64(dst, uint64(id))
 	}

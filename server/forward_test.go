@@ -26,24 +26,25 @@ func TestEnvelopesRoundTrip(t *testing.T) {
 		t.Errorf("an envelope is %d bytes longer than its parts", n-len(e.ids)-len(e.body))
 	}
 	k := ticket{conn: 1 << 63, number: 7}
-	if got, err := decodeTicket(k.append(nil)); err != nil || got != k {
+	if got, err := decodeTicket(k.encode()); err != nil || got != k {
 		t.Errorf("ticket: got %+v, %v", got, err)
 	}
 	r := renewal{conn: 5, session: 6, timeout: 7}
-	if got, err := decodeRenewal(r.append(nil)); err != nil || got != r {
+	if got, err := decodeRenewal(r.encode()); err != nil || got != r {
 		t.Errorf("renewal: got %+v, %v", got, err)
 	}
 	for _, n := range []notice{
-		{renewal: r, alive: true}, {renewal: r},
+		{renewal: r, alive: true},
+		{renewal: r},
 		{renewal: renewal{conn: 8, session: 9}, moved: true},
 	} {
-		if got, err := decodeNotice(n.append(nil)); err != nil || got != n {
+		if got, err := decodeNotice(n.encode()); err != nil || got != n {
 			t.Errorf("notice %+v: got %+v, %v", n, got, err)
 		}
 	}
 	var touched []proto.SessionID
 	list := []proto.SessionID{1, -1, 1 << 62}
-	if err := decodeTouch(appendTouch(nil, list), func(id proto.SessionID) { touched = append(touched, id) }); err != nil || !reflect.DeepEqual(touched, list) {
+	if err := decodeTouch(encodeTouch(list), func(id proto.SessionID) { touched = append(touched, id) }); err != nil || !reflect.DeepEqual(touched, list) {
 		t.Errorf("touches: got %v, %v", touched, err)
 	}
 }
@@ -53,11 +54,11 @@ func FuzzForward(f *testing.F) {
 	who := newIdentity([]proto.ID{{Scheme: "ip", ID: "::1"}}, proto.ID{}, false)
 	e := envelope{conn: 1, session: 2, cxid: 3, op: proto.OpCreate, timeout: 4, ids: who.encoded, body: []byte("b")}
 	f.Add(e.append(nil))
-	f.Add(ticket{1, 2}.append(nil))
-	f.Add(renewal{1, 2, 3}.append(nil))
-	f.Add(notice{renewal: renewal{1, 2, 3}, alive: true}.append(nil))
-	f.Add(notice{renewal: renewal{conn: 1, session: 2}, moved: true}.append(nil))
-	f.Add(appendTouch(nil, []proto.SessionID{1, 2}))
+	f.Add(ticket{1, 2}.encode())
+	f.Add(renewal{1, 2, 3}.encode())
+	f.Add(notice{renewal: renewal{1, 2, 3}, alive: true}.encode())
+	f.Add(notice{renewal: renewal{conn: 1, session: 2}, moved: true}.encode())
+	f.Add(encodeTouch([]proto.SessionID{1, 2}))
 	f.Add([]byte{})
 	f.Add([]byte{envelopeVersion, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -71,19 +72,19 @@ func FuzzForward(f *testing.F) {
 				}
 			}
 		}
-		if k, err := decodeTicket(b); err == nil && !bytes.HasPrefix(b, k.append(nil)) {
+		if k, err := decodeTicket(b); err == nil && !bytes.HasPrefix(b, k.encode()) {
 			t.Errorf("ticket %x: %+v", b, k)
 		}
-		if r, err := decodeRenewal(b); err == nil && !bytes.HasPrefix(b, r.append(nil)) {
+		if r, err := decodeRenewal(b); err == nil && !bytes.HasPrefix(b, r.encode()) {
 			t.Errorf("renewal %x: %+v", b, r)
 		}
 		if n, err := decodeNotice(b); err == nil {
-			if got, err := decodeNotice(n.append(nil)); err != nil || got != n {
+			if got, err := decodeNotice(n.encode()); err != nil || got != n {
 				t.Errorf("notice %x: %+v, %v", b, got, err)
 			}
 		}
 		var ids []proto.SessionID
-		if decodeTouch(b, func(id proto.SessionID) { ids = append(ids, id) }) == nil && !bytes.Equal(appendTouch(nil, ids), b) {
+		if decodeTouch(b, func(id proto.SessionID) { ids = append(ids, id) }) == nil && !bytes.Equal(encodeTouch(ids), b) {
 			t.Errorf("touches %x: %v", b, ids)
 		}
 	})

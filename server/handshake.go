@@ -166,7 +166,7 @@ func (c *conn) renewSession(id proto.SessionID, passwd []byte) bool {
 		return false
 	}
 	ask := renewal{conn: c.id, session: id, timeout: c.timeout}
-	c.forwards = append(c.forwards, Forward{Kind: KindRevalidate, Payload: ask.append(nil)})
+	c.forwards = append(c.forwards, Forward{Kind: KindRevalidate, Payload: ask.encode()})
 	c.submit()
 	return true
 }

@@ -140,7 +140,7 @@ func (s *Server) endEra() {
 	s.era.Add(1)
 	for len(touched) > 0 {
 		n := min(len(touched), touchesPerForward)
-		s.cfg.Replicator.Submit([]Forward{{Kind: KindTouch, Payload: appendTouch(nil, touched[:n])}})
+		s.cfg.Replicator.Submit([]Forward{{Kind: KindTouch, Payload: encodeTouch(touched[:n])}})
 		touched = touched[n:]
 	}
 	for _, c := range conns {

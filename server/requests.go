@@ -220,7 +220,7 @@ func (c *conn) sync(r *request, malformed error) bool {
 	c.tickets++
 	t := ticket{conn: c.id, number: c.tickets}
 	r.wait, r.ticket = forSync, t.number
-	c.forward(r, Forward{Kind: KindSync, Payload: t.append(nil)})
+	c.forward(r, Forward{Kind: KindSync, Payload: t.encode()})
 	return true
 }
 

@@ -96,6 +96,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 }
 
 func (s *script) connect(t *testing.T, d *datadriven.TestData, m *member) string {
+	t.Helper()
 	if d.HasArg("refused-silently") && m.refuses(t) {
 		return "closed behind 0 bytes\n"
 	}
@@ -135,6 +136,7 @@ func (s *script) connect(t *testing.T, d *datadriven.TestData, m *member) string
 
 // refuses reports whether the server resets a new connection.
 func (m *member) refuses(t *testing.T) bool {
+	t.Helper()
 	nc, err := net.Dial("tcp", m.addr)
 	if err == nil {
 		defer nc.Close()
@@ -205,6 +207,7 @@ func (s *script) client(t *testing.T, d *datadriven.TestData) string {
 }
 
 func (c *client) hex(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
 	b, err := hex.DecodeString(strings.Join(strings.Fields(d.Input), ""))
 	if err != nil {
 		d.Fatalf(t, "%v", err)
@@ -226,6 +229,7 @@ func (c *client) hex(t *testing.T, d *datadriven.TestData) string {
 // parse appends the request that a line of a script means: its name, then path and whatever
 // the operation takes; "xid=<n>" first sets the xid, "w" last a watch.
 func (c *client) parse(t *testing.T, b []byte, line string) []byte {
+	t.Helper()
 	f := strings.Fields(line)
 	if v, ok := strings.CutPrefix(f[0], "xid="); ok {
 		n, err := strconv.Atoi(v)
@@ -299,6 +303,7 @@ func (c *client) parse(t *testing.T, b []byte, line string) []byte {
 
 // watches reads "<zxid> data=/a exist=/b child=/c ...".
 func watches(t *testing.T, f []string) proto.SetWatches {
+	t.Helper()
 	z, err := strconv.ParseInt(f[0], 0, 64)
 	if err != nil {
 		t.Fatal(err)
@@ -320,6 +325,7 @@ func watches(t *testing.T, f []string) proto.SetWatches {
 
 // multi reads "create=/a set=/b delete=/c check=/d".
 func multi(t *testing.T, f []string) proto.MultiRequest {
+	t.Helper()
 	var r proto.MultiRequest
 	for _, f := range f {
 		kind, path, _ := strings.Cut(f, "=")

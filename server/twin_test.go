@@ -62,20 +62,20 @@ const tick = 100 * time.Millisecond
 
 // newTwin starts n servers; the first one leads. adjust may change the configuration of
 // each.
-func newTwin(t testing.TB, n int, adjust func(*server.Config)) *twin {
-	t.Helper()
+func newTwin(tb testing.TB, n int, adjust func(*server.Config)) *twin {
+	tb.Helper()
 	w := &twin{leader: -1}
 	for i := range n {
-		w.members = append(w.members, w.newMember(t, i, adjust))
+		w.members = append(w.members, w.newMember(tb, i, adjust))
 	}
 	w.lead(0)
 	return w
 }
 
-func (w *twin) newMember(t testing.TB, i int, adjust func(*server.Config)) *member {
-	t.Helper()
+func (w *twin) newMember(tb testing.TB, i int, adjust func(*server.Config)) *member {
+	tb.Helper()
 	m := &member{
-		t: t, twin: w, id: server.Origin(i + 1),
+		t: tb, twin: w, id: server.Origin(i + 1),
 		ticks: make(chan time.Time), eras: make(chan time.Time), fatal: make(chan error, 1),
 	}
 	logger := zerolog.Nop()
@@ -90,7 +90,7 @@ func (w *twin) newMember(t testing.TB, i int, adjust func(*server.Config)) *memb
 	}
 	st, err := store.Open(store.Config{Dir: "data", FS: vfs.NewMem(), Logger: zerolog.Nop(), Fatal: fatal})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	m.store = st
 	m.peer.Store(&server.PeerStatus{Mode: "looking"})
@@ -109,11 +109,11 @@ func (w *twin) newMember(t testing.TB, i int, adjust func(*server.Config)) *memb
 		adjust(&cfg)
 	}
 	if m.srv, err = server.New(cfg); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	m.addr = l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -122,18 +122,18 @@ func (w *twin) newMember(t testing.TB, i int, adjust func(*server.Config)) *memb
 	m.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("Run of server %d: %v", m.id, err)
+			tb.Errorf("Run of server %d: %v", m.id, err)
 		}
 		if err := st.Close(); err != nil {
-			t.Errorf("close the store of server %d: %v", m.id, err)
+			tb.Errorf("close the store of server %d: %v", m.id, err)
 		}
 		select {
 		case err := <-m.fatal:
-			t.Errorf("server %d: %v", m.id, err)
+			tb.Errorf("server %d: %v", m.id, err)
 		default:
 		}
 	})
-	t.Cleanup(m.stop)
+	tb.Cleanup(m.stop)
 	return m
 }
 
@@ -264,12 +264,12 @@ func (m *member) Answer(to server.Origin, kind server.Kind, payload []byte) {
 func (m *member) PeerStatus() server.PeerStatus { return *m.peer.Load() }
 
 // eventually waits for a condition that other goroutines bring about.
-func eventually(t testing.TB, what string, cond func() bool) {
-	t.Helper()
+func eventually(tb testing.TB, what string, cond func() bool) {
+	tb.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for !cond() {
 		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
+			tb.Fatalf("never: %s", what)
 		}
 		<-time.After(200 * time.Microsecond)
 	}

@@ -41,18 +41,18 @@ const (
 var open = zk.WorldACL(zk.PermAll)
 
 // must fails the test on an error.
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // config reads a configuration; myid is the server's id, empty: none.
-func config(t testing.TB, myid string, lines ...string) *conf.Config {
-	t.Helper()
+func config(tb testing.TB, myid string, lines ...string) *conf.Config {
+	tb.Helper()
 	c, err := loadConfig(myid, lines...)
-	must(t, err)
+	must(tb, err)
 	return c
 }
 
@@ -70,11 +70,11 @@ func loadConfig(myid string, lines ...string) (*conf.Config, error) {
 }
 
 // reserve listens on a free port. A node that is given the listener closes it.
-func reserve(t testing.TB) net.Listener {
-	t.Helper()
+func reserve(tb testing.TB) net.Listener {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	t.Cleanup(func() { _ = l.Close() }) // already closed by the node, as a rule
+	must(tb, err)
+	tb.Cleanup(func() { _ = l.Close() }) // already closed by the node, as a rule
 	return l
 }
 
@@ -91,30 +91,30 @@ type running struct {
 }
 
 // start runs a node; it fails the test if the node ends by itself.
-func start(t testing.TB, cfg node.Config) *running {
-	t.Helper()
-	cfg.Logger = zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel)
+func start(tb testing.TB, cfg node.Config) *running {
+	tb.Helper()
+	cfg.Logger = zerolog.New(zerolog.NewTestWriter(tb)).Level(zerolog.WarnLevel)
 	if cfg.Fatal == nil {
-		cfg.Fatal = func(err error) { t.Errorf("fatal: %v", err) }
+		cfg.Fatal = func(err error) { tb.Errorf("fatal: %v", err) }
 	}
 	n, err := node.Start(cfg)
-	must(t, err)
-	r := &running{Node: n, t: t}
+	must(tb, err)
+	r := &running{Node: n, t: tb}
 	r.stop = sync.OnceFunc(func() {
 		if err := n.Stop(); err != nil {
-			t.Errorf("stop: %v", err)
+			tb.Errorf("stop: %v", err)
 		}
 	})
-	t.Cleanup(r.stop)
+	tb.Cleanup(r.stop)
 	return r
 }
 
 // startStandalone runs a standalone server on a disk.
-func startStandalone(t testing.TB, disk vfs.FS, lines ...string) *running {
-	t.Helper()
-	r := start(t, node.Config{
-		Conf: config(t, "", append(lines, "clientPort=1", "clientPortAddress=127.0.0.1")...),
-		FS:   disk, ClientListener: reserve(t),
+func startStandalone(tb testing.TB, disk vfs.FS, lines ...string) *running {
+	tb.Helper()
+	r := start(tb, node.Config{
+		Conf: config(tb, "", append(lines, "clientPort=1", "clientPortAddress=127.0.0.1")...),
+		FS:   disk, ClientListener: reserve(tb),
 	})
 	r.awaitServing()
 	return r
@@ -177,32 +177,32 @@ func (r *running) holds(data string, paths ...string) {
 }
 
 // openStores opens the stores of a server that does not run.
-func openStores(t testing.TB, disk vfs.FS) (log *txnlog.Log, tree *store.Store, shut func()) {
-	t.Helper()
+func openStores(tb testing.TB, disk vfs.FS) (log *txnlog.Log, tree *store.Store, shut func()) {
+	tb.Helper()
 	log, err := txnlog.Open(txnlog.Config{
 		Dir: logPath, FS: disk, Standalone: true, SID: quorum.None, TrimStep: 1,
-		Logger: zerolog.Nop(), Fatal: func(err error) { t.Errorf("log: %v", err) },
+		Logger: zerolog.Nop(), Fatal: func(err error) { tb.Errorf("log: %v", err) },
 	})
-	must(t, err)
+	must(tb, err)
 	tree, err = store.Open(store.Config{
-		Dir: treePath, FS: disk, Logger: zerolog.Nop(), Fatal: func(err error) { t.Errorf("tree: %v", err) },
+		Dir: treePath, FS: disk, Logger: zerolog.Nop(), Fatal: func(err error) { tb.Errorf("tree: %v", err) },
 	})
-	must(t, err)
+	must(tb, err)
 	return log, tree, func() {
-		t.Helper()
-		must(t, tree.Close())
-		must(t, log.Close())
+		tb.Helper()
+		must(tb, tree.Close())
+		must(tb, log.Close())
 	}
 }
 
 // copyDir replaces a directory of one disk by that of another.
-func copyDir(t testing.TB, from, to vfs.FS, dir string) {
-	t.Helper()
-	must(t, to.RemoveAll(dir))
+func copyDir(tb testing.TB, from, to vfs.FS, dir string) {
+	tb.Helper()
+	must(tb, to.RemoveAll(dir))
 	ok, err := vfs.Clone(from, to, dir, dir)
-	must(t, err)
+	must(tb, err)
 	if !ok {
-		t.Fatalf("there is no %s to copy", dir)
+		tb.Fatalf("there is no %s to copy", dir)
 	}
 }
 

@@ -80,7 +80,8 @@ func (m *machine) StageSnapshot() (peer.SnapshotSink, error) {
 
 func (m *machine) Install(sink peer.SnapshotSink) error {
 	tree := m.n.stores.tree
-	err := m.n.server.Replace(func() error { return tree.Replace(sink.(*staging).Staging) })
+	st := sink.(*staging) //nolint:errcheck // StageSnapshot made it; another one is a bug
+	err := m.n.server.Replace(func() error { return tree.Replace(st.Staging) })
 	if err != nil {
 		return err
 	}

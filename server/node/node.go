@@ -152,7 +152,7 @@ func (n *Node) listen() (net.Listener, error) {
 		return n.cfg.ClientListener, nil
 	}
 	if n.conf.Client == nil {
-		return nil, nil //nolint:nilnil // no client port is configured: no listener, no error
+		return nil, nil // no client port is configured: no listener, no error
 	}
 	addr := net.JoinHostPort(n.conf.Client.Host, strconv.Itoa(n.conf.Client.Port))
 	l, err := net.Listen("tcp", addr)

@@ -88,21 +88,21 @@ func serverLines(listeners [][3]net.Listener) []string {
 	return lines
 }
 
-func reserveServers(t testing.TB, n int) [][3]net.Listener {
-	t.Helper()
+func reserveServers(tb testing.TB, n int) [][3]net.Listener {
+	tb.Helper()
 	out := make([][3]net.Listener, n)
 	for i := range out {
-		out[i] = [3]net.Listener{reserve(t), reserve(t), reserve(t)}
+		out[i] = [3]net.Listener{reserve(tb), reserve(tb), reserve(tb)}
 	}
 	return out
 }
 
 // member is the configuration of a server of an ensemble.
-func member(t testing.TB, id int, disk vfs.FS, listeners [][3]net.Listener) node.Config {
-	t.Helper()
+func member(tb testing.TB, id int, disk vfs.FS, listeners [][3]net.Listener) node.Config {
+	tb.Helper()
 	l := listeners[id-1]
 	return node.Config{
-		Conf: config(t, fmt.Sprint(id), serverLines(listeners)...), FS: disk,
+		Conf: config(tb, fmt.Sprint(id), serverLines(listeners)...), FS: disk,
 		ClientListener: l[0], QuorumListener: l[1], ElectionListener: l[2],
 	}
 }

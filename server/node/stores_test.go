@@ -19,43 +19,43 @@ import (
 )
 
 // served returns the disk of a standalone server that has created n nodes and stopped.
-func served(t testing.TB, prefix string, n int) *vfs.MemFS {
-	t.Helper()
+func served(tb testing.TB, prefix string, n int) *vfs.MemFS {
+	tb.Helper()
 	disk := vfs.NewMem()
-	r := startStandalone(t, disk)
+	r := startStandalone(tb, disk)
 	r.create("v", paths(prefix, n)...)
 	r.stop()
 	return disk
 }
 
 // refused starts a server that must not start, and returns why it did not.
-func refused(t testing.TB, cfg node.Config) error {
-	t.Helper()
+func refused(tb testing.TB, cfg node.Config) error {
+	tb.Helper()
 	cfg.Logger = zerolog.Nop()
-	cfg.Fatal = func(err error) { t.Errorf("fatal: %v", err) }
+	cfg.Fatal = func(err error) { tb.Errorf("fatal: %v", err) }
 	n, err := node.Start(cfg)
 	if err == nil {
 		_ = n.Stop() // the test has failed already
-		t.Fatal("the server started")
+		tb.Fatal("the server started")
 	}
 	return err
 }
 
 // refusedData is refused for a standalone server whose data cannot be used.
-func refusedData(t testing.TB, disk vfs.FS, reasons ...string) {
-	t.Helper()
-	l := reserve(t)
-	err := refused(t, node.Config{Conf: config(t, "", "clientPort=1"), FS: disk, ClientListener: l})
+func refusedData(tb testing.TB, disk vfs.FS, reasons ...string) {
+	tb.Helper()
+	l := reserve(tb)
+	err := refused(tb, node.Config{Conf: config(tb, "", "clientPort=1"), FS: disk, ClientListener: l})
 	if !errors.Is(err, node.ErrDataDir) || node.ExitCode(err) != node.ExitDataDir {
-		t.Errorf("error %v with exit code %d, want one about the data directory and 3", err, node.ExitCode(err))
+		tb.Errorf("error %v with exit code %d, want one about the data directory and 3", err, node.ExitCode(err))
 	}
 	for _, reason := range append(reasons, dataDir) {
 		if !strings.Contains(err.Error(), reason) {
-			t.Errorf("error %q does not say %q", err, reason)
+			tb.Errorf("error %q does not say %q", err, reason)
 		}
 	}
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the client port was left open: %v", err)
+		tb.Errorf("the client port was left open: %v", err)
 	}
 }
 
@@ -97,63 +97,63 @@ func TestStoresOfDifferentHistoriesAreRefused(t *testing.T) {
 }
 
 // stage puts a snapshot of another server's tree beside the tree, finished, and returns its point.
-func stage(t testing.TB, tree *store.Store, of vfs.FS) zxid.Point {
-	t.Helper()
-	_, source, shut := openStores(t, of)
+func stage(tb testing.TB, tree *store.Store, of vfs.FS) zxid.Point {
+	tb.Helper()
+	_, source, shut := openStores(tb, of)
 	defer shut()
 	snap, err := source.Snapshot()
-	must(t, err)
+	must(tb, err)
 	st, err := tree.Stage("incoming")
-	must(t, err)
+	must(tb, err)
 	for done := false; !done; {
 		var chunk []byte
 		chunk, done, err = snap.Next(1 << 10)
-		must(t, err)
-		must(t, st.Write(chunk))
+		must(tb, err)
+		must(tb, st.Write(chunk))
 	}
 	point, err := st.Finish()
-	must(t, err)
-	must(t, snap.Close())
+	must(tb, err)
+	must(tb, snap.Close())
 	return point
 }
 
 // received returns a disk as a crash leaves it after the log has begun the history of a
 // snapshot, which is what another server, whose disk is of, holds.
-func received(t testing.TB, of vfs.FS) (disk *vfs.MemFS, at zxid.Point) {
-	t.Helper()
-	disk = served(t, "old", 2)
-	log, tree, shut := openStores(t, disk)
+func received(tb testing.TB, of vfs.FS) (disk *vfs.MemFS, at zxid.Point) {
+	tb.Helper()
+	disk = served(tb, "old", 2)
+	log, tree, shut := openStores(tb, disk)
 	defer shut()
-	at = stage(t, tree, of)
+	at = stage(tb, tree, of)
 	epoch := at.ID.Epoch() + 1
-	must(t, log.Apply(&zab.Persist{Promise: &zab.Promise{Epoch: epoch, Leader: 1}, Install: &at, Current: &epoch}))
+	must(tb, log.Apply(&zab.Persist{Promise: &zab.Promise{Epoch: epoch, Leader: 1}, Install: &at, Current: &epoch}))
 	if got, pending := log.Intent(); !pending || got != at {
-		t.Fatalf("intent %v (%v), want %v", got, pending, at)
+		tb.Fatalf("intent %v (%v), want %v", got, pending, at)
 	}
 	return disk, at
 }
 
 // settled checks that a disk has the tree of the snapshot, and nothing left to be done.
-func settled(t testing.TB, disk vfs.FS, at zxid.Point) {
-	t.Helper()
-	r := startStandalone(t, disk)
+func settled(tb testing.TB, disk vfs.FS, at zxid.Point) {
+	tb.Helper()
+	r := startStandalone(tb, disk)
 	r.holds("v", paths("new", 7)...)
 	conn := r.connect()
 	if ok, _, err := conn.Exists("/old-0"); ok || err != nil {
-		t.Errorf("/old-0 exists %v (%v): the tree was not replaced", ok, err)
+		tb.Errorf("/old-0 exists %v (%v): the tree was not replaced", ok, err)
 	}
 	conn.Close()
 	r.stop()
-	log, tree, shut := openStores(t, disk)
+	log, tree, shut := openStores(tb, disk)
 	defer shut()
 	if _, pending := log.Intent(); pending {
-		t.Error("the intent is still there")
+		tb.Error("the intent is still there")
 	}
 	if base := log.Durable().History.Base; base != at {
-		t.Errorf("the log begins after %v, want %v", base, at)
+		tb.Errorf("the log begins after %v, want %v", base, at)
 	}
 	if at, err := tree.Staged("incoming"); err == nil {
-		t.Errorf("a snapshot at %v is still staged", at)
+		tb.Errorf("a snapshot at %v is still staged", at)
 	}
 }
 
@@ -222,11 +222,11 @@ func TestTreeIsRebuiltFromTheLog(t *testing.T) {
 }
 
 // onDisk is the configuration of a standalone server in real directories.
-func onDisk(t testing.TB, dataDir, dataLogDir string, lines ...string) node.Config {
-	t.Helper()
+func onDisk(tb testing.TB, dataDir, dataLogDir string, lines ...string) node.Config {
+	tb.Helper()
 	c, err := loadConfig("", append([]string{"clientPort=1", "dataDir=" + dataDir, "dataLogDir=" + dataLogDir}, lines...)...)
-	must(t, err)
-	return node.Config{Conf: c, ClientListener: reserve(t)}
+	must(tb, err)
+	return node.Config{Conf: c, ClientListener: reserve(tb)}
 }
 
 func TestApacheDataIsRefused(t *testing.T) {

@@ -18,18 +18,18 @@ import (
 var open = zk.WorldACL(zk.PermAll)
 
 // must fails the test on an error.
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // persist repeats a create until it is known to have happened, as an application must whose
 // connection was lost with the answer outstanding.
-func persist(t testing.TB, conn *zk.Conn, path string, data []byte) {
-	t.Helper()
-	zktest.Eventually(t, "create "+path, func() error {
+func persist(tb testing.TB, conn *zk.Conn, path string, data []byte) {
+	tb.Helper()
+	zktest.Eventually(tb, "create "+path, func() error {
 		_, err := conn.Create(path, data, 0, open)
 		if errors.Is(err, zk.ErrNodeExists) {
 			return nil
@@ -39,16 +39,16 @@ func persist(t testing.TB, conn *zk.Conn, path string, data []byte) {
 }
 
 // holds checks that a server, after a sync, has every path.
-func holds(t testing.TB, e *zktest.Ensemble, s *zktest.Server, paths []string) {
-	t.Helper()
-	conn := e.Connect(t, s)
+func holds(tb testing.TB, e *zktest.Ensemble, s *zktest.Server, paths []string) {
+	tb.Helper()
+	conn := e.Connect(tb, s)
 	_, err := conn.Sync("/")
-	must(t, err)
+	must(tb, err)
 	for _, p := range paths {
 		ok, _, err := conn.Exists(p)
-		must(t, err)
+		must(tb, err)
 		if !ok {
-			t.Errorf("server %d lacks %s, which was acknowledged", s.ID, p)
+			tb.Errorf("server %d lacks %s, which was acknowledged", s.ID, p)
 		}
 	}
 }
@@ -193,10 +193,11 @@ func TestFollowerRejoins(t *testing.T) {
 	}
 }
 
-func must1(t testing.TB) func(any, error) {
+func must1(tb testing.TB) func(any, error) {
+	tb.Helper()
 	return func(_ any, err error) {
-		t.Helper()
-		must(t, err)
+		tb.Helper()
+		must(tb, err)
 	}
 }
 

@@ -400,6 +400,7 @@ func (silent) Printf(string, ...any) {}
 
 // newLogger writes the servers' log to the test's.
 func newLogger(tb testing.TB, level zerolog.Level) zerolog.Logger {
+	tb.Helper()
 	w := zerolog.ConsoleWriter{Out: logWriter{tb}, NoColor: true, TimeFormat: "15:04:05.000"}
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
 }
