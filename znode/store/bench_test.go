@@ -249,6 +249,7 @@ func BenchmarkRestart(b *testing.B) {
 
 // build makes a closed tree of so many nodes in dir.
 func build(b *testing.B, dir string, nodes int) {
+	b.Helper()
 	s, err := store.Open(store.Config{Dir: dir, Logger: zerolog.Nop(), Fatal: func(err error) { panic(err) }})
 	if err != nil {
 		b.Fatal(err)

@@ -101,6 +101,7 @@ func TestSlowReadIsNotCached(t *testing.T) {
 
 // readSomething checks that a node is one state, not a mixture.
 func readSomething(t *testing.T, s *store.Store, path string) {
+	t.Helper()
 	s.Warm(path)
 	n := s.Node(path)
 	if n == nil {

@@ -117,12 +117,13 @@ func (s *Store) pebbleOptions(c Config, lock *pebble.Lock) *pebble.Options {
 }
 
 // eventListener turns background faults into the end of the process (hazard H-94) and
-// tells the operator about a disk that is slow or nearly full.
+// tells the operator about a disk that is slow or nearly full. fault keeps the error for
+// all who come later; here there is nobody to return it to.
 func (s *Store) eventListener() *pebble.EventListener {
 	return &pebble.EventListener{
-		BackgroundError: func(err error) { s.fault("background work", err) },
+		BackgroundError: func(err error) { _ = s.fault("background work", err) },
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			s.fault("read "+info.Path, info.Details)
+			_ = s.fault("read "+info.Path, info.Details)
 		},
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
 			s.log.Warn().Str("reason", info.Reason).Msg("tree: installs wait for the disk")

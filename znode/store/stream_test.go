@@ -46,8 +46,7 @@ func TestBadStreams(t *testing.T) {
 	}
 	for i := range stream { // a flipped bit anywhere
 		for _, at := range []int{0, 4, 8, 10, len(stream[i]) / 2, len(stream[i]) - 1} {
-			damaged[fmt.Sprintf("bit in byte %d of chunk %d", at, i)] =
-				with(stream, i, func(b []byte) []byte { b[at] ^= 0x10; return b })
+			damaged[fmt.Sprintf("bit in byte %d of chunk %d", at, i)] = with(stream, i, func(b []byte) []byte { b[at] ^= 0x10; return b })
 		}
 	}
 	for what, bad := range damaged {
