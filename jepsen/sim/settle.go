@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/fle"
-	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/zab"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
@@ -248,5 +247,5 @@ func (p *process) role() string {
 	case p.tenure == nil:
 		return fle.Looking.String()
 	}
-	return fmt.Sprintf("%v %v epoch %d of %v", p.tenure.outcome.State, p.tenure.phase, p.tenure.machine.Epoch(), quorum.SID(p.tenure.outcome.Vote.Leader))
+	return fmt.Sprintf("%v %v epoch %d of %v", p.tenure.outcome.State, p.tenure.phase, p.tenure.machine.Epoch(), p.tenure.outcome.Vote.Leader)
 }

@@ -127,7 +127,7 @@ func (q schedule) Less(i, j int) bool {
 func (q schedule) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
 
 // Push implements heap.Interface.
-func (q *schedule) Push(x any) { *q = append(*q, x.(event)) }
+func (q *schedule) Push(x any) { *q = append(*q, x.(event)) } //nolint:errcheck // after pushes events, nobody else pushes
 
 // Pop implements heap.Interface.
 func (q *schedule) Pop() any {
@@ -237,7 +237,7 @@ func (s *simulation) run() (v *Violation) {
 
 // step lets one event happen.
 func (s *simulation) step() {
-	e := heap.Pop(&s.queue).(event)
+	e := heap.Pop(&s.queue).(event) //nolint:errcheck // Pop returns events
 	s.now = e.at
 	s.steps++
 	e.do()

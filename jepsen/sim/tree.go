@@ -197,8 +197,10 @@ func appendNode(b []byte, path string, n *znode.Node) []byte {
 		b = jute.AppendString(b, a.ID.Scheme)
 		b = jute.AppendString(b, a.ID.ID)
 	}
-	for _, v := range []int64{int64(n.Czxid), int64(n.Mzxid), int64(n.Pzxid), n.Ctime, n.Mtime, int64(n.Version),
-		int64(n.Aversion), int64(n.Created), int64(n.NumChildren), int64(n.Owner)} {
+	for _, v := range []int64{
+		int64(n.Czxid), int64(n.Mzxid), int64(n.Pzxid), n.Ctime, n.Mtime, int64(n.Version),
+		int64(n.Aversion), int64(n.Created), int64(n.NumChildren), int64(n.Owner),
+	} {
 		b = jute.AppendLong(b, v)
 	}
 	return b
