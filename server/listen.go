@@ -28,7 +28,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener) error {
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("server: accept on %v: %w", l.Addr(), err)
 		}
-		s.log.Warn().Err(err).Dur("retry", delay).Msg("cannot accept connections")
+		s.log.Warn().Err(err).Dur("retry_ms", delay).Msg("cannot accept connections")
 		select {
 		case <-ctx.Done():
 			return nil

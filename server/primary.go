@@ -184,7 +184,7 @@ func (p *primary) tick() {
 	cfg := &p.s.cfg
 	now := time.Now()
 	if gap := now.Sub(p.lastTick); gap > time.Duration(cfg.SyncLimit)*cfg.TickTime {
-		p.s.log.Warn().Dur("pause", gap).Msg("this process was paused: sessions get extra time")
+		p.s.log.Warn().Dur("pause_ms", gap).Msg("this process was paused: sessions get extra time")
 		p.sessions.Grant(cfg.SyncLimit)
 	}
 	p.lastTick = now

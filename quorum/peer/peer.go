@@ -245,7 +245,7 @@ func (p *Peer) reachable(e event) {
 // serve runs the role that the election decided until it ends.
 func (p *Peer) serve(ctx context.Context, outcome *fle.Outcome) error {
 	p.cfg.Logger.Info().Stringer("state", outcome.State).Stringer("leader", outcome.Vote.Leader).
-		Uint64("round", outcome.Round).Dur("took", time.Since(p.lookingSince)).
+		Uint64("round", outcome.Round).Dur("took_ms", time.Since(p.lookingSince)).
 		Stringer("supporters", outcome.Supporters).Msg("election ended")
 	t, err := p.newTenure(ctx, outcome)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/fle"
+	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/zab"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
@@ -171,7 +172,7 @@ func (t *tenure) enter(phase zab.Phase) {
 	p.cfg.StateMachine.Serve(t.outcome.State)
 	p.publish(t, t.outcome.State, p.cfg.Log.Durable())
 	p.cfg.Logger.Info().Stringer("state", t.outcome.State).Uint32("epoch", uint32(epoch)).
-		Stringer("leader", vote.Leader).Dur("without_leader", time.Since(p.lookingSince)).Msg("serving")
+		Stringer("leader", vote.Leader).Dur("without_leader_ms", time.Since(p.lookingSince)).Msg("serving")
 }
 
 // logEvent writes what the role reports; only what an operator acts on is above debug.
@@ -188,7 +189,14 @@ func (t *tenure) logEvent(e zab.Event) {
 		ev = log.Error()
 	case zab.EventPhase, zab.EventEpoch, zab.EventSync, zab.EventSynced:
 	}
-	ev.Stringer("role", t.outcome.State).Stringer("peer", e.Peer).Stringer("zxid", e.Zxid).Msg(e.Text)
+	ev.Stringer("role", t.outcome.State)
+	if e.Peer != quorum.None {
+		ev.Stringer("peer", e.Peer)
+	}
+	if e.Zxid != 0 {
+		ev.Stringer("zxid", e.Zxid)
+	}
+	ev.Msg(e.Text)
 }
 
 // logElection writes what the election reports.

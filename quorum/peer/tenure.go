@@ -389,7 +389,7 @@ func (t *tenure) close(failed bool) error {
 		ev = p.cfg.Logger.Info()
 	}
 	ev.Stringer("state", t.outcome.State).Str("reason", t.endReason()).
-		Dur("after", time.Since(t.began)).Msg("role ended")
+		Dur("after_ms", time.Since(t.began)).Msg("role ended")
 	return nil
 }
 

@@ -36,7 +36,7 @@ func (n *Node) replay() {
 		at = entries[len(entries)-1].ID
 	}
 	n.log.Info().Stringer("applied", from).Stringer("committed", at).Stringer("logged", d.History.Last().ID).
-		Dur("took", time.Since(began)).Msg("history opened")
+		Dur("took_ms", time.Since(began)).Msg("history opened")
 }
 
 // maintain keeps the tail of the log, which a restart replays, short, and gives back what

@@ -84,7 +84,7 @@ func (l *Log) listener() *pebble.EventListener {
 func healthChecked(logger zerolog.Logger) (vfs.FS, io.Closer) {
 	return vfs.WithDiskHealthChecks(vfs.Default, slowDisk, nil, func(info vfs.DiskSlowInfo) {
 		logger.Warn().Str("path", info.Path).Stringer("op", info.OpType).
-			Dur("took", info.Duration).Msg("disk is slow")
+			Dur("took_ms", info.Duration).Msg("disk is slow")
 	})
 }
 

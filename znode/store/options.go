@@ -130,7 +130,7 @@ func (s *Store) eventListener() *pebble.EventListener {
 		},
 		WriteStallEnd: func() { s.log.Info().Msg("tree: installs go on") },
 		DiskSlow: func(info pebble.DiskSlowInfo) {
-			s.log.Warn().Str("file", info.Path).Dur("took", info.Duration).Msg("tree: disk is slow")
+			s.log.Warn().Str("file", info.Path).Dur("took_ms", info.Duration).Msg("tree: disk is slow")
 		},
 		LowDiskSpace: func(info pebble.LowDiskSpaceInfo) {
 			s.log.Warn().Uint64("availBytes", info.AvailBytes).Msg("tree: disk is nearly full")
