@@ -48,6 +48,8 @@ type applier struct {
 	queue  []work
 	closed bool
 	wake   chan struct{}
+	// room is signalled when the queue was taken, or will not be any more.
+	room sync.Cond
 
 	// Of the goroutine alone.
 	changes  *znode.Changes
@@ -66,6 +68,7 @@ type applier struct {
 func (a *applier) init(s *Server) {
 	a.s = s
 	a.wake = make(chan struct{}, 1)
+	a.room.L = &a.mu
 	a.changes = znode.NewChanges(s.cfg.Store)
 }
 
@@ -82,6 +85,15 @@ func (a *applier) push(add func([]work) []work) bool {
 	return true
 }
 
+// await waits until the queue has room for more transactions.
+func (a *applier) await() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for len(a.queue) >= a.s.cfg.Backlog && !a.closed {
+		a.room.Wait()
+	}
+}
+
 func (a *applier) signal() {
 	select {
 	case a.wake <- struct{}{}:
@@ -93,6 +105,7 @@ func (a *applier) signal() {
 func (a *applier) close() {
 	a.mu.Lock()
 	a.closed = true
+	a.room.Broadcast()
 	a.mu.Unlock()
 	a.signal()
 }
@@ -104,6 +117,7 @@ func (a *applier) run() {
 		a.mu.Lock()
 		items, a.queue = a.queue, items[:0]
 		closed := a.closed
+		a.room.Broadcast()
 		a.mu.Unlock()
 		for i := range items {
 			a.take(&items[i])

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/server"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
+	"github.com/zabkeeper/zabkeeper/znode"
 )
 
 // A client that comes back during an election is served the moment it ends.
@@ -414,4 +416,43 @@ func TestGoZooKeeperClient(t *testing.T) {
 	if data, _, err := conn.Get(path); err != nil || string(data) != "y" {
 		t.Fatalf("%q, %v", data, err)
 	}
+}
+
+// gatedStore lets nothing be installed while its gate is closed.
+type gatedStore struct {
+	server.Store
+	gate chan struct{}
+}
+
+func (s gatedStore) Install(c *znode.Changes, at zxid.Point) error {
+	<-s.gate
+	return s.Store.Install(c, at)
+}
+
+// A tree that does not keep up makes Commit wait rather than memory grow.
+func TestCommitWaitsForASlowTree(t *testing.T) {
+	const backlog, txns = 8, 100
+	gate := make(chan struct{})
+	w := newTwin(t, 1, func(c *server.Config) {
+		c.Backlog = backlog
+		c.Store = gatedStore{c.Store, gate}
+	})
+	m := w.members[0]
+	var handed atomic.Int64
+	go func() {
+		for i := range txns {
+			txn := proto.Txn{
+				TxnHeader: proto.TxnHeader{Zxid: zxid.Make(1, zxid.Counter(i+1)), Type: proto.OpError},
+				Body:      &proto.ErrorTxn{Err: proto.CodeNoNode},
+			}
+			m.srv.Commit([]server.Committed{{At: zxid.Point{ID: txn.Zxid}, Txn: proto.AppendTxn(nil, &txn)}})
+			handed.Add(1)
+		}
+	}()
+	eventually(t, "the backlog is full", func() bool { return handed.Load() >= backlog })
+	if n := handed.Load(); n > 4*backlog {
+		t.Errorf("%d transactions were taken while nothing could be applied", n)
+	}
+	close(gate)
+	eventually(t, "all is applied", func() bool { return m.srv.Applied().ID == zxid.Make(1, txns) })
 }

@@ -61,6 +61,9 @@ type Config struct {
 	// Window is the number of proposed and not yet applied transactions at which a
 	// leader stops taking requests. Default 10 000.
 	Window int
+	// Backlog is the number of committed and not yet applied transactions at which Commit
+	// waits. Default 65 536.
+	Backlog int
 
 	// KeepAlive switches TCP keep-alive on.
 	KeepAlive bool
@@ -105,6 +108,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.GlobalOutstanding, 1000)
 	setDefault(&c.MaxOutput, 16<<20)
 	setDefault(&c.Window, 10_000)
+	setDefault(&c.Backlog, 64<<10)
 	if c.MinSessionTimeout > c.MaxSessionTimeout || c.MaxSessionTimeout.Milliseconds() > math.MaxInt32 {
 		return c, fmt.Errorf("server: session timeouts from %v to %v", c.MinSessionTimeout, c.MaxSessionTimeout)
 	}

@@ -130,9 +130,11 @@ func (s *Server) now() int64 { return int64(time.Since(s.started)) }
 // Applied returns the point that the tree shows.
 func (s *Server) Applied() zxid.Point { return s.cfg.Store.Applied() }
 
-// Commit hands over committed transactions, in order. It does not block; what
-// bounds the queue is the leader's window.
+// Commit hands over committed transactions, in order. It waits while the applier is far
+// behind, so that a server whose tree is slow is left behind by its leader instead of
+// growing without bound.
 func (s *Server) Commit(batch []Committed) {
+	s.applier.await()
 	s.applier.push(func(q []work) []work {
 		for i := range batch {
 			q = append(q, work{do: doCommit, at: batch[i].At, data: batch[i].Txn})

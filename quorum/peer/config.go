@@ -43,8 +43,8 @@ type Log interface {
 
 // Writer writes to the log on behalf of one role instance.
 type Writer interface {
-	// Submit queues one atomic step. It waits for nothing but, when it truncates, what was
-	// queued before. Faults of the disk end the process; an error other than ErrNoPoint
+	// Submit queues one atomic step. It waits for the disk when much is queued, or when it
+	// truncates. Faults of the disk end the process; an error other than ErrNoPoint
 	// is a step that contradicts the log, which ends this server too.
 	Submit(p *zab.Persist) error
 	// Stage keeps entries, unsynced, beside a snapshot that is being received.
@@ -77,7 +77,8 @@ type Transport interface {
 type StateMachine interface {
 	// Applied is the point up to which the state has been, or is queued to be, brought.
 	Applied() zxid.Point
-	// Commit hands over committed entries, in order.
+	// Commit hands over committed entries, in order. It may wait while the state is far
+	// behind: a server that cannot keep up is given up by its leader.
 	Commit(entries []zab.Entry)
 	// Answered hands over the answer to a Sync or Revalidate request of this server; it
 	// follows everything committed before it.

@@ -283,7 +283,6 @@ func (n *Node) run(ctx context.Context) {
 			}
 		})
 	}
-	n.replay()
 	// The peer leaves its role in order before the server, which it still uses, goes.
 	serverCtx, stopServer := context.WithCancel(context.Background())
 	serverDone := make(chan struct{})
@@ -293,6 +292,7 @@ func (n *Node) run(ctx context.Context) {
 			n.cancel(fmt.Errorf("client port: %w", err))
 		}
 	}()
+	n.replay()
 	part("peer", n.peer.Run)
 	if n.transport != nil {
 		part("transport", n.transport.Run)

@@ -39,6 +39,7 @@ type Writer struct {
 
 	// Under log.mu.
 	queue   []item
+	queued  int // bytes of entries in queue
 	writing bool
 	closing bool
 	fenced  bool
@@ -82,18 +83,14 @@ func (l *Log) resetNext() {
 // changed, a step that does not continue the history (zab.ErrGap, zab.ErrDiverged), whose
 // truncation point is not held (ErrNoPoint), that would undo committed entries
 // (ErrCommitted) or whose epochs go backwards (ErrEpochs); a fenced writer answers
-// ErrFenced, a failed log its failure. p belongs to the log until then. Submit does not
-// block, except for a truncation, which waits for what was queued before it. The queue is
-// bounded by the window of the role that submits.
+// ErrFenced, a failed log its failure. p belongs to the log until then. Submit waits
+// for the disk only when much is queued, and for a truncation, which needs what was queued
+// before it to be written.
 func (w *Writer) Submit(p *zab.Persist) error {
 	l := w.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if p.Truncate != nil {
-		for w.open() == nil && (len(w.queue) > 0 || w.writing) {
-			l.idle.Wait()
-		}
-	}
+	w.await(p.Truncate != nil)
 	if err := w.open(); err != nil {
 		return err
 	}
@@ -101,8 +98,7 @@ func (w *Writer) Submit(p *zab.Persist) error {
 	if err != nil {
 		return err
 	}
-	w.queue = append(w.queue, it)
-	w.wake.Signal()
+	w.put(it)
 	return nil
 }
 
@@ -135,6 +131,7 @@ func (w *Writer) Stage(entries []zab.Entry) error {
 	l := w.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	w.await(false)
 	if err := w.open(); err != nil {
 		return err
 	}
@@ -142,8 +139,7 @@ func (w *Writer) Stage(entries []zab.Entry) error {
 	if err != nil {
 		return err
 	}
-	w.queue = append(w.queue, it)
-	w.wake.Signal()
+	w.put(it)
 	return nil
 }
 
@@ -169,6 +165,33 @@ func (w *Writer) Close() {
 	l.mu.Unlock()
 	<-w.exited
 }
+
+// maxQueued is the number of bytes in the queue at which Submit and Stage wait for the disk.
+const maxQueued = 64 << 20
+
+// await waits until the queue has room, and with all until it is written altogether. Callers
+// hold mu.
+func (w *Writer) await(all bool) {
+	for w.open() == nil && (w.queued >= maxQueued || all && (len(w.queue) > 0 || w.writing)) {
+		w.log.idle.Wait()
+	}
+}
+
+// put queues an item. Callers hold mu.
+func (w *Writer) put(it item) {
+	entries := it.stage
+	if it.step != nil {
+		entries = it.step.Append
+	}
+	for i := range entries {
+		w.queued += entryOverhead + len(entries[i].Data)
+	}
+	w.queue = append(w.queue, it)
+	w.wake.Signal()
+}
+
+// entryOverhead is about what an entry takes in memory beside its data.
+const entryOverhead = 64
 
 // open returns why the writer takes nothing more, or nil. Callers hold mu.
 func (w *Writer) open() error {
@@ -232,8 +255,9 @@ func (l *Log) writeGroup(w *Writer) (token uint64, err error) {
 	defer l.commitMu.Unlock()
 	l.mu.Lock()
 	group := w.queue
-	w.queue, w.writing = l.taken[:0], true
+	w.queue, w.queued, w.writing = l.taken[:0], 0, true
 	l.ahead.copyFrom(&l.next)
+	l.idle.Broadcast()
 	l.mu.Unlock()
 
 	err = l.write(group)

@@ -429,3 +429,63 @@ func TestNoSync(t *testing.T) {
 		t.Fatalf("after a crash that may lose entries by the operator's choice: %+v", d)
 	}
 }
+
+// A disk that does not keep up makes Submit wait rather than memory grow (hazards H-66, H-74).
+func TestWriterQueueIsBounded(t *testing.T) {
+	l := mustOpen(t, txnlog.Config{Dir: "log", FS: vfs.NewMem(), SID: 1})
+	begin(t, l, 1)
+	stall := make(chan struct{})
+	var stalled, submitted atomic.Uint64
+	w, err := l.NewWriter(func(uint64) {
+		if stalled.Add(1) == 1 {
+			<-stall
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const steps, size = 100, 1 << 20
+	data := make([]byte, size)
+	last := zxid.Point{}
+	step := func(token uint64) *zab.Persist {
+		e := zab.NewEntry(last, zxid.Make(1, zxid.Counter(token)), data)
+		last = e.Point()
+		return &zab.Persist{Token: token, Append: []zab.Entry{e}}
+	}
+	if err := w.Submit(step(1)); err != nil {
+		t.Fatal(err)
+	}
+	for stalled.Load() == 0 {
+		runtime.Gosched()
+	}
+	done := make(chan error, 1)
+	go func() {
+		for token := uint64(2); token <= steps; token++ {
+			if err := w.Submit(step(token)); err != nil {
+				done <- err
+				return
+			}
+			submitted.Add(1)
+		}
+		done <- nil
+	}()
+	for submitted.Load() < 60 {
+		runtime.Gosched()
+	}
+	if n := submitted.Load(); n > 64 {
+		t.Errorf("%d MiB are queued", n)
+	}
+	select {
+	case err := <-done:
+		t.Fatalf("all was queued at once: %v", err)
+	default:
+	}
+	close(stall)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if got := contents(t, l); len(got) != steps {
+		t.Fatalf("%d entries, want %d", len(got), steps)
+	}
+}
