@@ -1,7 +1,7 @@
 # Targets for daily work; the logic lives in Go. `make` lists them.
 
 GO     ?= go
-LINT   ?= golangci-lint
+
 TIME   ?= 10s
 SEED   ?= 1
 N      ?= 200
@@ -25,10 +25,10 @@ invariants: ## the cores with their state checks after every step
 	$(GO) test -tags invariants ./fle/... ./zab/... ./znode/... ./jepsen/sim/...
 
 lint: ## golangci-lint with the project's rules
-	$(LINT) run
+	.ci/lint
 
 fmt: ## format the code
-	$(LINT) fmt
+	.ci/lint fmt
 
 generate: ## regenerate committed code
 	$(GO) generate ./...
