@@ -96,7 +96,7 @@ func Lead(cfg Config) *Leader {
 	l := &Leader{
 		cfg: cfg, verifier: cfg.Ensemble.Verifier(),
 		initial: d.History.cut(d.History.Last()), cluster: d.Cluster,
-		accepted: d.Promise.Epoch, deadline: cfg.InitTicks,
+		accepted: max(d.Promise.Epoch, cfg.Heard), deadline: cfg.InitTicks,
 		known: sortedKnown(d.Known), base: d.History.Base,
 		win: window{start: d.History.Last()},
 	}
@@ -150,6 +150,10 @@ func (l *Leader) Phase() Phase { return l.phase }
 
 // Epoch returns the new epoch, or 0 as long as no quorum has reported.
 func (l *Leader) Epoch() zxid.Epoch { return l.epoch }
+
+// Heard returns the highest epoch that anybody is known to have promised: Config.Heard of
+// the next role.
+func (l *Leader) Heard() zxid.Epoch { return l.accepted }
 
 // LastProposed returns the end of the history.
 func (l *Leader) LastProposed() zxid.ID { return l.win.last().ID }

@@ -20,6 +20,10 @@ func (l *Leader) onInfo(m Message) {
 	if why := l.refusal(m, duplicate); why != "" {
 		l.event(EventRefused, m.From, 0, why)
 		l.out.Drop = append(l.out.Drop, m.From)
+		if l.outranked(m, duplicate) {
+			l.accepted = max(l.accepted, m.Epoch)
+			l.stop(fmt.Sprintf("server %v has promised epoch %d: a higher one than %d must begin", m.From, m.Epoch, l.epoch))
+		}
 		return
 	}
 	p := &link{sid: m.From, follower: m.Kind == FollowerInfo, life: m.Incarnation, proof: l.now}
@@ -55,6 +59,22 @@ func (l *Leader) refusal(m Message, duplicate bool) string {
 		return fmt.Sprintf("promised epoch %d, this one is %d", m.Epoch, l.epoch)
 	}
 	return ""
+}
+
+// outranked reports whether a voter that is refused can only come back under another
+// leadership: it has promised a later epoch, to a leader that never came to be. It would stay
+// away for as long as this epoch lasts, and the ensemble would be one failure poorer without
+// a word. Beginning anew costs an election. Who merely claims a high epoch, or must not be
+// counted, moves nobody.
+func (l *Leader) outranked(m Message, duplicate bool) bool {
+	v := l.voter(m.From)
+	if l.phase != Broadcast || v == nil || v == l.me || duplicate || m.Kind != FollowerInfo || m.Untrusted ||
+		m.Epoch <= l.epoch || m.Epoch >= zxid.MaxEpoch || m.Config > l.cfg.Ensemble.Version() ||
+		l.cfg.Distrusted.Has(m.From) || !m.Cluster.IsZero() && m.Cluster != l.cluster {
+		return false
+	}
+	known, ok := lookupKnown(l.known, m.From)
+	return ok && known == m.Incarnation
 }
 
 // fixEpoch chooses the epoch once a quorum is connected: one more than anybody has

@@ -25,6 +25,10 @@ type Config struct {
 	// speaks against them.
 	Distrusted quorum.Set
 
+	// Heard is the highest epoch that this server knows anybody to have promised, in an
+	// earlier role; a leader begins above it.
+	Heard zxid.Epoch
+
 	// NewCluster is the name that a leader gives to the ensemble if Durable has none.
 	NewCluster quorum.ClusterID
 

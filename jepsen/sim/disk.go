@@ -184,12 +184,16 @@ func (d *disk) flush(t *tree) { d.saved = t.clone() }
 
 // trim cuts the front of the log as far as the tree is durable.
 func (d *disk) trim() {
+	generation, ok := d.log.Generation()
+	if !ok {
+		return
+	}
 	h := d.log.Durable().History
 	upTo := min(d.saved.applied.ID, keepFrom(h, int64(d.s.keep)))
 	if upTo <= h.Base.ID {
 		return
 	}
-	if err := d.log.Trim(upTo); err != nil {
+	if err := d.log.Trim(generation, upTo); err != nil {
 		d.s.fail("StepRefused", "server %v: trim to %v: %v", d.sid, upTo, err)
 	}
 }

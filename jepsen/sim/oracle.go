@@ -62,6 +62,18 @@ func (o *oracle) end() zxid.Point {
 	return o.applied0()
 }
 
+// endBefore returns the end of what is known to be committed of epochs before e.
+func (o *oracle) endBefore(e zxid.Epoch) zxid.Point {
+	for _, points := range [][]zxid.Point{o.decided, o.chain} {
+		for i := len(points) - 1; i >= 0; i-- {
+			if points[i].ID.Epoch() < e {
+				return points[i]
+			}
+		}
+	}
+	return zxid.Point{}
+}
+
 // applied0 returns the end of what was applied anywhere.
 func (o *oracle) applied0() zxid.Point {
 	if n := len(o.chain); n > 0 {
@@ -176,7 +188,9 @@ func (o *oracle) leads(t *tenure) {
 	if !ok {
 		o.s.counts.Epochs++
 		o.s.tracef("%v ESTABLISH epoch %d", t.p.sid, e)
-		if end := o.end(); !t.p.disk.model.holds(end) || t.p.disk.model.last().ID < end.ID {
+		// A word of its quorum that was long under way may make a leader of one whose followers
+		// have gone on to a later epoch: it commits nothing, and owes nothing of that epoch.
+		if end := o.endBefore(e); !t.p.disk.model.holds(end) || t.p.disk.model.last().ID < end.ID {
 			o.s.fail("LeaderCompleteness", "server %v establishes epoch %d with %v, committed is %v",
 				t.p.sid, e, t.p.disk.model.last(), end)
 		}

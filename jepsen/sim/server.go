@@ -41,6 +41,7 @@ type process struct {
 	seen       []quorum.Incarnation
 	failures   int
 	needSnap   bool
+	heard      zxid.Epoch
 	looks      int // elections begun
 
 	tenure  *tenure // nil while LOOKING

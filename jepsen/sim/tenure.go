@@ -71,7 +71,7 @@ func (p *process) beginTenure(outcome *fle.Outcome) {
 	cfg := zab.Config{
 		Self: p.sid, Ensemble: p.s.ensemble, Durable: p.durable(),
 		InitTicks: 2 * initLimit, SyncTicks: 2 * syncLimit,
-		NeedSnap: p.needSnap, DeliverDurable: true, Limits: p.s.limits,
+		NeedSnap: p.needSnap, Heard: p.heard, DeliverDurable: true, Limits: p.s.limits,
 	}
 	p.s.oracle.begin(p, &cfg.Durable)
 	leader := outcome.Vote.Leader
@@ -333,6 +333,9 @@ func (t *tenure) endIfOver() {
 		if l := t.links[sid]; l != nil {
 			l.hangup(p)
 		}
+	}
+	if t.leader != nil {
+		p.heard = max(p.heard, t.leader.Heard())
 	}
 	if t.learner != nil {
 		t.link.hangup(p)

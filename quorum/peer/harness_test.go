@@ -337,3 +337,13 @@ func numbered(prefix string, n int) []string {
 	}
 	return out
 }
+
+// generation names the history of a log that no snapshot is being installed in.
+func generation(tb testing.TB, log *txnlog.Log) uint32 {
+	tb.Helper()
+	g, ok := log.Generation()
+	if !ok {
+		tb.Fatal("a snapshot is being installed")
+	}
+	return g
+}

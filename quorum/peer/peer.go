@@ -33,6 +33,8 @@ type Peer struct {
 	refusals int
 	// needSnap is set when the last synchronisation found that a DIFF or TRUNC is of no use.
 	needSnap bool
+	// heard is the highest epoch that somebody is known to have promised.
+	heard zxid.Epoch
 	// lookingSince is when the current search for a leader began.
 	lookingSince time.Time
 

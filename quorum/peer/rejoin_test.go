@@ -50,7 +50,7 @@ func (m *member) trim(t *testing.T, keep uint32) {
 	t.Helper()
 	m.list.flush()
 	last := m.log.Durable().History.Last().ID
-	if err := m.log.Trim(last - zxid.ID(keep)); err != nil {
+	if err := m.log.Trim(generation(t, m.log), last-zxid.ID(keep)); err != nil {
 		t.Fatal(err)
 	}
 	if base := m.log.Durable().History.Base.ID; base < last-zxid.ID(keep) {

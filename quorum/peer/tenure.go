@@ -117,6 +117,7 @@ func (t *tenure) takeRole() {
 		InitTicks: 2 * p.cfg.InitLimit,
 		SyncTicks: 2 * p.cfg.SyncLimit,
 		NeedSnap:  p.needSnap,
+		Heard:     p.heard,
 		// The tree is flushed at times of its own; what it holds must be in the log already.
 		DeliverDurable: true,
 		Limits:         p.cfg.Limits,
@@ -372,6 +373,9 @@ func (t *tenure) close(failed bool) error {
 	t.wg.Wait()
 	for _, link := range t.links {
 		p.cfg.Transport.Hangup(link)
+	}
+	if t.leader != nil {
+		p.heard = max(p.heard, t.leader.Heard())
 	}
 	if t.learner != nil {
 		p.cfg.Transport.Hangup(t.link)

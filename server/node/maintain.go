@@ -57,6 +57,12 @@ func (n *Node) maintain(ctx context.Context) error {
 }
 
 func (n *Node) maintainOnce() error {
+	// Asked before the tree is, so that a snapshot installed meanwhile is noticed: it may
+	// have brought the tree back behind what is said of it here.
+	generation, ok := n.stores.log.Generation()
+	if !ok {
+		return nil
+	}
 	durable, err := n.stores.tree.Durable()
 	if err != nil {
 		return fmt.Errorf("read the tree's durable point: %w", err)
@@ -73,7 +79,7 @@ func (n *Node) maintainOnce() error {
 	}
 	upTo := min(durable.ID, keepFrom(history, int64(max(n.conf.CommitLogCount, n.conf.SnapCount))))
 	if upTo > history.Base.ID {
-		if err := n.stores.log.Trim(upTo); err != nil {
+		if err := n.stores.log.Trim(generation, upTo); err != nil {
 			return fmt.Errorf("trim the log: %w", err)
 		}
 	}

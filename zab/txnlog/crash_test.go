@@ -240,7 +240,7 @@ func TestCrashDuringTrim(t *testing.T) {
 	}
 	before := observe(t, l)
 	pictures := crash.during(func() {
-		if err := l.Trim(all[11].ID); err != nil {
+		if err := l.Trim(generation(l), all[11].ID); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -149,3 +149,9 @@ func ids(es []zab.Entry) []zxid.ID {
 	}
 	return slices.Clip(out)
 }
+
+// generation names the history of a log, whatever is being installed.
+func generation(l *txnlog.Log) uint32 {
+	g, _ := l.Generation()
+	return g
+}

@@ -186,12 +186,23 @@ func (l *Log) locate(p zxid.Point) error {
 	return nil
 }
 
+// Generation names the present history for Trim; it changes when a snapshot is installed. ok is
+// false while the tree has perhaps not taken that snapshot yet: there is nothing to trim then.
+func (l *Log) Generation() (generation uint32, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now.gen, l.now.intent == nil
+}
+
 // Trim removes entries up to and with upTo, which must be applied and flushed in the tree
 // store. It works in coarse steps, at least Config.TrimStep entries and a quarter
 // of the log at once, and spares what is pinned: calling it often is cheap, and a call that
 // is not worth its work does nothing. It is not synced: after a crash the entries may
 // be back.
-func (l *Log) Trim(upTo zxid.ID) error {
+//
+// generation is what Generation said before the tree was asked how far it is flushed. If the
+// history was replaced since, that answer was about another tree, and nothing is removed.
+func (l *Log) Trim(generation uint32, upTo zxid.ID) error {
 	l.commitMu.Lock()
 	defer l.commitMu.Unlock()
 	if err := l.usable(); err != nil {
@@ -199,6 +210,10 @@ func (l *Log) Trim(upTo zxid.ID) error {
 	}
 	l.mu.Lock()
 	gen := l.now.gen
+	if gen != generation || l.now.intent != nil {
+		l.mu.Unlock()
+		return nil
+	}
 	for _, p := range l.pins {
 		upTo = min(upTo, *p)
 	}

@@ -72,7 +72,7 @@ func TestTrimAndPins(t *testing.T) {
 		{"below the base", all[0].ID, all[3].Point()},
 		{"pinned", all[9].ID, all[3].Point()},
 	} {
-		if err := l.Trim(c.upTo); err != nil {
+		if err := l.Trim(generation(l), c.upTo); err != nil {
 			t.Fatal(err)
 		}
 		if got := l.Durable().History.Base; got != c.base {
@@ -81,13 +81,13 @@ func TestTrimAndPins(t *testing.T) {
 	}
 	release()
 	release()
-	if err := l.Trim(zxid.Make(2, 0)); err != nil { // between two epochs
+	if err := l.Trim(generation(l), zxid.Make(2, 0)); err != nil { // between two epochs
 		t.Fatal(err)
 	}
 	if got, want := l.Durable().History.Base, all[3].Point(); got != want {
 		t.Errorf("two entries were worth a trim: base %v, want %v", got, want)
 	}
-	if err := l.Trim(all[7].ID); err != nil {
+	if err := l.Trim(generation(l), all[7].ID); err != nil {
 		t.Fatal(err)
 	}
 	d := l.Durable()
@@ -168,5 +168,50 @@ func TestWALFailoverDirectory(t *testing.T) {
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// What was true of the tree before a snapshot replaced history and tree must not trim the
+// new history: the snapshot may be older than the tree was, and the entries behind it are all
+// that leads from there to the end.
+func TestTrimSparesAnInstalledHistory(t *testing.T) {
+	l := mustOpen(t, txnlog.Config{Dir: "log", FS: vfs.NewMem(), SID: 1, TrimStep: 1})
+	begin(t, l, 2)
+	g := newGenerator(zxid.Point{})
+	old := g.small(20)
+	if err := l.Apply(&zab.Persist{Append: old}); err != nil {
+		t.Fatal(err)
+	}
+	before, ok := l.Generation()
+	if !ok {
+		t.Fatal("an installation is pending in a new log")
+	}
+	base := old[4].Point()
+	if err := l.Apply(&zab.Persist{Install: &base, Append: old[5:]}); err != nil {
+		t.Fatal(err)
+	}
+	during, ok := l.Generation()
+	if ok {
+		t.Fatal("no installation is pending behind one")
+	}
+	for _, generation := range []uint32{before, during} {
+		if err := l.Trim(generation, old[15].ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.InstallDone(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Trim(before, old[15].ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.Durable().History.Base; got != base {
+		t.Fatalf("the history begins after %v, want %v", got, base)
+	}
+	if err := l.Trim(generation(l), old[15].ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.Durable().History.Base; got != old[15].Point() {
+		t.Fatalf("trimmed in its own right the history begins after %v, want %v", got, old[15].Point())
 	}
 }

@@ -245,7 +245,7 @@ func TestConcurrentUse(t *testing.T) {
 	})
 	others.Go(func() {
 		for durable.Load() < 3000 {
-			if err := l.Trim(l.Durable().History.Last().ID); err != nil {
+			if err := l.Trim(generation(l), l.Durable().History.Last().ID); err != nil {
 				t.Errorf("trim: %v", err)
 				return
 			}
@@ -263,7 +263,7 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	w.Close()
 	others.Wait()
-	if err := l.Trim(g.last.ID); err != nil {
+	if err := l.Trim(generation(l), g.last.ID); err != nil {
 		t.Fatal(err)
 	}
 	if d := l.Durable().History; d.Last() != g.last || d.Base.ID == 0 {
@@ -367,7 +367,7 @@ func checkRefuses(t *testing.T, l *txnlog.Log, kind error) {
 	for name, err := range map[string]error{
 		"apply": l.Apply(&zab.Persist{Promise: promise(2, 2)}),
 		"stage": l.StageNow(newGenerator(zxid.Point{}).small(1)),
-		"trim":  l.Trim(1),
+		"trim":  l.Trim(generation(l), 1),
 		"done":  l.InstallDone(),
 		"close": l.Close(),
 	} {
