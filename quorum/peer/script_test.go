@@ -468,6 +468,34 @@ func TestFailedLeadershipsLeadToAbstention(t *testing.T) {
 	})
 }
 
+// A leader whose electors look for a leader again, and do not come, does not wait for them until
+// initLimit [ZOOKEEPER-3109, H-45].
+func TestDisloyalVotersEndALeadershipEarly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStage(t)
+		s.votes(agree)
+		s.run()
+		s.await("LEADING", func() bool { return s.state() == fle.Leading })
+		s.votes(nil)
+		began := time.Now()
+		looking := func(round uint64) {
+			s.peer.Notified(fle.Notification{From: 1, To: 3, State: fle.Looking, Round: round,
+				Vote: fle.Vote{Leader: 1, Epoch: 1, Zxid: 1}})
+		}
+		looking(2) // at once: it may still come
+		pass(tickTime)
+		if s.state() != fle.Leading {
+			t.Fatal("a voter that was looking a moment ago ended the leadership")
+		}
+		pass(2*peer.DefaultFinalize + tickTime)
+		looking(3)
+		s.await("LOOKING", func() bool { return s.state() == fle.Looking })
+		if took := time.Since(began); took >= initLimit*tickTime {
+			t.Errorf("it took %v, no less than initLimit", took)
+		}
+	})
+}
+
 // A learner that its leader turns away at once, again and again, tries ever more seldom, and
 // still tries.
 func TestRefusedLearnerBacksOff(t *testing.T) {

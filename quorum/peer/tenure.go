@@ -207,7 +207,7 @@ func (t *tenure) tick() {
 func (t *tenure) event(e event) error {
 	switch e.kind {
 	case evNotification:
-		t.p.fle.Step(e.note)
+		t.notified(e.note)
 	case evReachable:
 		t.p.reachable(e)
 	case evLinkUp:
@@ -230,6 +230,21 @@ func (t *tenure) event(e event) error {
 		t.streamEnded(e)
 	}
 	return nil
+}
+
+// notified passes a notification to the election, and gives up a leadership whose electors
+// have turned away before it began: a voter that elected this server and is looking still, or
+// again, when there was time enough to come, follows somebody else by now or will never
+// come [ZOOKEEPER-3109, hazard H-45].
+func (t *tenure) notified(n fle.Notification) {
+	t.p.fle.Step(n)
+	cfg := &t.p.cfg
+	grace := 2*cfg.Finalize + cfg.TickTime
+	if t.leader == nil || t.leader.Phase() != zab.Discovery || n.State != fle.Looking ||
+		!t.outcome.Supporters.Has(n.From) || time.Since(t.began) < grace {
+		return
+	}
+	t.reason = fmt.Sprintf("voter %v, which elected this server, is looking for a leader", n.From)
 }
 
 func (t *tenure) linkUp(e event) {
