@@ -303,8 +303,9 @@ func TestSessionMovesToAnotherServer(t *testing.T) {
 	conn := e.Connect(t)
 	must1(t)(conn.Create("/mine", nil, zk.FlagEphemeral, open))
 	id := conn.SessionID()
+	addr := conn.Server() // it will be another one as soon as this one is dead
 	for _, s := range e.Servers() {
-		if s.Addr() == conn.Server() {
+		if s.Addr() == addr {
 			s.Kill(t)
 		}
 	}
