@@ -73,8 +73,10 @@ func (l *Leader) outranked(m Message, duplicate bool) bool {
 		l.cfg.Distrusted.Has(m.From) || !m.Cluster.IsZero() && m.Cluster != l.cluster {
 		return false
 	}
-	known, ok := lookupKnown(l.known, m.From)
-	return ok && known == m.Incarnation
+	if known, ok := lookupKnown(l.known, m.From); ok {
+		return known == m.Incarnation
+	}
+	return v.life.IsZero() || v.life == m.Incarnation
 }
 
 // fixEpoch chooses the epoch once a quorum is connected: one more than anybody has

@@ -479,8 +479,10 @@ func TestDisloyalVotersEndALeadershipEarly(t *testing.T) {
 		s.votes(nil)
 		began := time.Now()
 		looking := func(round uint64) {
-			s.peer.Notified(fle.Notification{From: 1, To: 3, State: fle.Looking, Round: round,
-				Vote: fle.Vote{Leader: 1, Epoch: 1, Zxid: 1}})
+			s.peer.Notified(fle.Notification{
+				From: 1, To: 3, State: fle.Looking, Round: round,
+				Vote: fle.Vote{Leader: 1, Epoch: 1, Zxid: 1},
+			})
 		}
 		looking(2) // at once: it may still come
 		pass(tickTime)
