@@ -456,3 +456,28 @@ func TestCommitWaitsForASlowTree(t *testing.T) {
 	close(gate)
 	eventually(t, "all is applied", func() bool { return m.srv.Applied().ID == zxid.Make(1, txns) })
 }
+
+// The leader's answer to a sync travels behind a commit, which may cover a later write of the
+// same session too. The write's commit then proves the sync, and the answers keep their order.
+func TestSyncIsProvenByALaterWrite(t *testing.T) {
+	w := newTwin(t, 2, nil)
+	c := w.members[1].connect(t)
+	w.hold()
+	c.send(proto.OpSync, proto.SyncRequest{Path: proto.Str("/")})
+	c.send(proto.OpCreate, createRequest("/later", "", proto.ModePersistent))
+	c.send(proto.OpSync, proto.SyncRequest{Path: proto.Str("/")})
+	eventually(t, "all is proposed and answered", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.queue) == 3
+	})
+	w.mu.Lock()
+	w.queue[0], w.queue[1] = w.queue[1], w.queue[0]
+	w.mu.Unlock()
+	w.release(false)
+	for xid := int32(1); xid <= 3; xid++ {
+		if r := c.next(); int32(r.Xid) != xid || r.Err != proto.CodeOK {
+			t.Fatalf("reply %v, want number %d", r, xid)
+		}
+	}
+}

@@ -57,6 +57,7 @@ type conn struct {
 
 	// Of the applier alone.
 	claimed  int    // requests at the head of the queue whose transactions are staged
+	proven   int    // syncs that were answered before the leader's answer came
 	reached  uint64 // number of the last trigger that reached the connection
 	flagged  bool   // in the applier's list of connections to flush
 	affected bool   // in the applier's list of connections whose reads may go on
