@@ -56,6 +56,23 @@ func (a *applier) synced(t ticket) {
 	a.flag(c)
 }
 
+// proveSyncs lets the syncs ahead of the first write be answered: the leader handled them
+// before that write, which is committed, so that everything they wait for is applied. Their own
+// answers travel behind a commit that may cover the write as well, and come too late to be
+// waited for. The caller holds c.mu.
+func (c *conn) proveSyncs() {
+	for i := range c.queue.len() {
+		switch r := c.queue.at(i); r.wait {
+		case forCommit:
+			return
+		case forSync:
+			r.wait = ready
+			c.proven++
+		case ready:
+		}
+	}
+}
+
 // notice ends the wait of a client that renews its session, or closes the connection of a
 // session that has moved to another server.
 func (a *applier) notice(n notice) {

@@ -242,23 +242,6 @@ func (c *conn) claim(txn *proto.Txn) claimed {
 	return claimMine
 }
 
-// proveSyncs lets the syncs ahead of the first write be answered: the leader handled them
-// before that write, which is committed, so that everything they wait for is applied. Their own
-// answers travel behind a commit that may cover the write as well, and come too late to be
-// waited for. The caller holds c.mu.
-func (c *conn) proveSyncs() {
-	for i := range c.queue.len() {
-		switch r := c.queue.at(i); r.wait {
-		case forCommit:
-			return
-		case forSync:
-			r.wait = ready
-			c.proven++
-		case ready:
-		}
-	}
-}
-
 // answerAhead answers the reads at the head of the queue, whatever output is waiting.
 func (a *applier) answerAhead(c *conn) {
 	a.s.tree.mu.RLock()

@@ -187,6 +187,7 @@ type link struct {
 	pumping  [2]bool
 	left     [2]bool // this end has hung up, or was told of the end
 	accepted bool
+	broken   bool // by a reset: nothing goes through any more but the word of it
 	waits    int
 }
 
@@ -229,7 +230,7 @@ func (l *link) retry() {
 
 // send queues messages from one end.
 func (l *link) send(to direction, msgs []zab.Message) {
-	if l.accepted && !l.left[1-to] {
+	if l.accepted && !l.broken && !l.left[1-to] {
 		l.put(to, packet{kind: evReceived, msgs: msgs})
 	}
 }
@@ -318,6 +319,7 @@ func (net *network) reset(a, b int) {
 		if l.sids != [2]int{a, b} && l.sids != [2]int{b, a} || !l.accepted {
 			continue
 		}
+		l.broken = true
 		for _, to := range []direction{toAcceptor, toDialer} {
 			l.queue[to] = nil
 			net.s.after(net.latency(), func() { l.deliver(to, packet{kind: evLinkDown}) })
