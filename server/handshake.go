@@ -132,9 +132,16 @@ func (c *conn) join(session proto.SessionID) bool {
 	return true
 }
 
+// name sets the connection's session. Who may look before it joined holds c.mu.
+func (c *conn) name(session proto.SessionID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session = session
+}
+
 // createSession asks for a new session.
 func (c *conn) createSession() bool {
-	c.session = c.s.newSession()
+	c.name(c.s.newSession())
 	if !c.join(c.session) {
 		c.kill("not serving")
 		return false
@@ -157,7 +164,7 @@ func (c *conn) renewSession(id proto.SessionID, passwd []byte) bool {
 		c.mu.Unlock()
 		return false
 	}
-	c.session = id
+	c.name(id)
 	if old := c.s.sessionConn(id); old != nil {
 		old.kill("the session has a newer connection")
 	}

@@ -132,7 +132,7 @@ func (s *Server) endEra() {
 	conns := make([]*conn, 0, len(s.conns))
 	for _, c := range s.conns {
 		conns = append(conns, c)
-		if s.serving && s.sessions[c.session] == c && c.touched.Swap(false) {
+		if s.serving && c.joining && s.sessions[c.session] == c && c.touched.Swap(false) {
 			touched = append(touched, c.session)
 		}
 	}
