@@ -39,15 +39,28 @@ type Config struct {
 	MaxSessionTimeout      time.Duration
 	SessionlessTimeout     time.Duration // a connection that never asks for a session
 	ClientTCPKeepAlive     bool
-	JuteMaxBuffer          int // bytes, largest frame from a client
-	GlobalOutstandingLimit int // requests in progress, see spec semantics 15
-	ReadOnlyMode           bool
+	JuteMaxBuffer          int             // bytes, largest frame from a client
+	GlobalOutstandingLimit int             // requests in progress, see spec semantics 15
+	ReadOnlyMode           bool            // serve reads without a quorum to clients that asked for it
+	SecureClient           *quorum.Address // where to listen for TLS; nil: nowhere
+	PortUnification        bool            // Client takes TLS too
+	TLS                    TLS
+	LocalSessions          bool // sessions begin without the quorum
+	LocalSessionsUpgrading bool // and join it with their first ephemeral
+	Throttle               Throttle
 	FourLetterWhitelist    []string // as configured; ask AllowsFourLetterWord
 
 	// Access control.
-	SkipACL     bool
-	DigestAuth  bool   // the digest scheme is offered
-	SuperDigest string // "super:<base64>", empty: nobody is super
+	SkipACL       bool
+	EagerACLCheck bool // refuse before the leader is asked
+	Auth          Auth
+
+	// Tree.
+	ExtendedTypes       bool          // nodes with a time to live
+	EnforceQuota        bool          // hard quotas refuse
+	ContainerInterval   time.Duration // between two looks for containers and expired nodes to delete
+	ContainersPerMinute int           // deleted at most
+	ContainerNeverUsed  time.Duration // life of a container that never had a child, 0: for ever
 
 	// Ensemble.
 	Standalone        bool             // one server, no quorum: see StandaloneEnabled
@@ -75,10 +88,14 @@ type Config struct {
 	Notices []Notice
 
 	// What the validator turns into the fields above.
-	peerType      quorum.Role
-	clientPort    int // -1: unset
-	clientAddress string
-	version       string // of the server list, in hex; empty: 0
+	peerType                 quorum.Role
+	clientPort               int // -1: unset
+	clientAddress            string
+	securePort               int // -1: unset
+	secureAddress            string
+	requireSASL, enforceAuth bool
+	enforceSchemes           []string
+	version                  string // of the server list, in hex; empty: 0
 
 	settings map[string]Setting // by canonical key, effective values
 }

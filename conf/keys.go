@@ -18,7 +18,7 @@ const (
 
 // table holds every key that is known, in the order of spec operations 1.2 to 1.4.
 var table = slices.Concat(
-	parserKeys(), storageKeys(), clientKeys(), quorumKeys(),
+	parserKeys(), storageKeys(), clientKeys(), treeKeys(), throttleKeys(), authKeys(), clientTLSKeys(), quorumKeys(),
 	kept(inert, "preAllocSize=65536", "intBufferStartingSizeBytes=1024", "leader.ackLoggingFrequency=1000",
 		"leader.closeSocketAsync=false", "learner.closeSocketAsync=false", "learner.asyncSending=false",
 		"closeSocketAsync=false", "asyncSending=false", "ackLoggingFrequency=1000",
@@ -43,8 +43,8 @@ var families = []struct {
 	{"metricsProvider.", pending},
 	{"pathStats.", pending},
 	{"ssl.", pending},
-	{"authProvider.", pendingGuard},
-	{"superUser.", pending},
+	{"authProvider.", honoured},
+	{"superUser.", honoured},
 	{"jdk.tls.", noEffect},
 	{"javax.net.ssl.", noEffect},
 	{"com.sun.management.jmxremote", noEffect},
@@ -72,6 +72,10 @@ func parserKeys() []key {
 		text("dataLogDir", func(c *Config) *string { return &c.DataLogDir }),
 		number("clientPort", "", 0, 65535, func(c *Config) *int { return &c.clientPort }),
 		text("clientPortAddress", func(c *Config) *string { return &c.clientAddress }),
+		number("secureClientPort", "", 0, 65535, func(c *Config) *int { return &c.securePort }),
+		text("secureClientPortAddress", func(c *Config) *string { return &c.secureAddress }),
+		strict("localSessionsEnabled", "false", func(c *Config) *bool { return &c.LocalSessions }),
+		strict("localSessionsUpgradingEnabled", "false", func(c *Config) *bool { return &c.LocalSessionsUpgrading }),
 		number("clientPortListenBacklog", "-1", -1, math.MaxInt32, func(c *Config) *int { return &c.ListenBacklog }).yet(),
 		{name: "tickTime", def: "3000", set: setTickTime},
 		limit("maxClientCnxns", "60", func(c *Config) *int { return &c.MaxClientCnxns }),
@@ -121,10 +125,21 @@ func clientKeys() []key {
 		millis("nio.sessionlessCnxnTimeout", "10000", 1, func(c *Config) *time.Duration { return &c.SessionlessTimeout }),
 		loose("clientTcpKeepAlive", "true", func(c *Config) *bool { return &c.ClientTCPKeepAlive }),
 		words("4lw.commands.whitelist", "ruok,srvr,stat,mntr,conf,isro,cons,dirs", func(c *Config) *[]string { return &c.FourLetterWhitelist }),
-		loose("readonlymode.enabled", "false", func(c *Config) *bool { return &c.ReadOnlyMode }).yet(),
+		loose("readonlymode.enabled", "false", func(c *Config) *bool { return &c.ReadOnlyMode }),
 		yesNo("skipACL", "no", func(c *Config) *bool { return &c.SkipACL }),
-		loose("DigestAuthenticationProvider.enabled", "true", func(c *Config) *bool { return &c.DigestAuth }),
-		text("DigestAuthenticationProvider.superDigest", func(c *Config) *string { return &c.SuperDigest }),
+		loose("enableEagerACLCheck", "false", func(c *Config) *bool { return &c.EagerACLCheck }),
+		loose("client.portUnification", "false", func(c *Config) *bool { return &c.PortUnification }),
+	}
+}
+
+// treeKeys are about kinds of nodes and quotas.
+func treeKeys() []key {
+	return []key{
+		loose("extendedTypesEnabled", "true", func(c *Config) *bool { return &c.ExtendedTypes }),
+		loose("enforceQuota", "false", func(c *Config) *bool { return &c.EnforceQuota }),
+		millis("znode.container.checkIntervalMs", "60000", 1, func(c *Config) *time.Duration { return &c.ContainerInterval }),
+		number("znode.container.maxPerMinute", "10000", 1, math.MaxInt32, func(c *Config) *int { return &c.ContainersPerMinute }),
+		millis("znode.container.maxNeverUsedIntervalMs", "0", 0, func(c *Config) *time.Duration { return &c.ContainerNeverUsed }),
 	}
 }
 
@@ -143,46 +158,31 @@ func quorumKeys() []key {
 
 // pendingKeys are known and kept as text.
 func pendingKeys() []key {
-	throttle := []key{ // documented under one name, read by the original under another
-		key{name: "request_throttle_max_requests", def: "0", treat: pending}.alias("requestThrottleLimit"),
-		key{name: "request_throttle_stall_time", def: "100", treat: pending}.alias("requestThrottleStallTime"),
-		key{name: "request_throttle_drop_stale", def: "true", treat: pending}.alias("requestThrottleDropStale"),
-		key{name: "request_stale_latency_check", def: "false", treat: pending}.alias("requestStaleLatencyCheck"),
-		key{name: "request_stale_connection_check", def: "true", treat: pending}.alias("requestStaleConnectionCheck"),
-		key{name: "throttled_op_wait_time", def: "0", treat: pending}.alias("throttledOpWaitTime"),
-		key{name: "connection_throttle_tokens", def: "0", treat: pending}.alias("connectionMaxTokens"),
-		key{name: "connection_throttle_fill_time", def: "1", treat: pending}.alias("connectionTokenFillTime"),
-		key{name: "connection_throttle_fill_count", def: "1", treat: pending}.alias("connectionTokenFillCount"),
-		key{name: "connection_throttle_freeze_time", def: "-1", treat: pending}.alias("connectionFreezeTime"),
-		key{name: "connection_throttle_drop_increase", def: "0.02", treat: pending}.alias("connectionDropIncrease"),
-		key{name: "connection_throttle_drop_decrease", def: "0.002", treat: pending}.alias("connectionDropDecrease"),
-		key{name: "connection_throttle_decrease_ratio", def: "0", treat: pending}.alias("connectionDecreaseRatio"),
+	twice := []key{ // documented under one name, read by the original under another
 		key{name: "leader.maxTimeToWaitForEpoch", def: "-1", treat: pending}.alias("maxTimeToWaitForEpoch"),
 		key{name: "leader.maxConcurrentSnapSyncs", def: "10", treat: pending}.alias("maxConcurrentSnapSyncs"),
 		key{name: "leader.maxConcurrentDiffSyncs", def: "100", treat: pending}.alias("maxConcurrentDiffSyncs"),
 		key{name: "netty.server.outstandingHandshake.limit", def: "-1", treat: pending}.alias("outstandingHandshake.limit"),
 		key{name: "syncEnabled", def: "true", treat: pending}.alias("observer.syncEnabled"),
 	}
-	return slices.Concat(throttle,
-		kept(pending, "observerMasterPort=0", "localSessionsEnabled=false", "localSessionsUpgradingEnabled=false",
+	return slices.Concat(twice,
+		kept(pending, "observerMasterPort=0",
 			"reconfigEnabled=false", "autopurge.snapRetainCount=3", "autopurge.purgeInterval=0", "jvm.pause.monitor=false",
 			"jvm.pause.sleep.time.ms=500", "jvm.pause.warn-threshold.ms=10000", "jvm.pause.info-threshold.ms=1000",
 			"multiAddress.reachabilityCheckTimeoutMs=1000", "multiAddress.reachabilityCheckEnabled=true", "oraclePath",
 			"snapSizeLimitInKb=4194304", "txnLogSizeLimitInKb=-1", "snapshotSizeFactor=0.33", "flushDelay=0",
 			"maxWriteQueuePollTime", "maxBatchSize=1000", "snapshot.compression.method", "snapshot.trust.empty=false",
 			"serializeLastProcessedZxid.enabled=true", "digest.enabled=true", "closeSessionTxn.enabled=true",
-			"extendedTypesEnabled=false", "emulate353TTLNodes=false", "largeRequestMaxBytes=104857600",
-			"largeRequestThreshold=-1", "request_throttler.shutdownTimeout=10000",
-			"connection_throttle_weight_enabled=false", "connection_throttle_global_session_weight=3",
-			"connection_throttle_local_session_weight=1", "connection_throttle_renew_session_weight=2",
-			"maxResponseCacheSize=400", "maxGetChildrenResponseCacheSize=400", "enableEagerACLCheck=false",
+			"emulate353TTLNodes=false",
+			"request_throttler.shutdownTimeout=10000",
+
+			"maxResponseCacheSize=400", "maxGetChildrenResponseCacheSize=400",
 			"jute.maxbuffer.extrasize", "quorumCnxnTimeoutMs=-1", "leaderConnectDelayDuringRetryMs=100",
 			"observerMaster.sizeLimit=33554432", "kerberos.canonicalizeHostNames=false",
-			"DigestAuthenticationProvider.digestAlg=SHA1", "X509AuthenticationProvider.superUser", "superUser",
-			"ensembleAuthName", "allowSaslFailedClients=false", "letAnySaslUserDoX",
-			"SASLAuthenticationProvider.superPassword", "IPAuthenticationProvider.usexforwardedfor=false",
-			"sasl.serverconfig=Server", "kerberos.removeHostFromPrincipal=false", "kerberos.removeRealmFromPrincipal=false",
-			"security.auth_to_local=DEFAULT", "kerberos.minReLoginTimeMs=60000", "java.security.auth.login.config",
+
+			"IPAuthenticationProvider.usexforwardedfor=false",
+			"kerberos.removeHostFromPrincipal=false", "kerberos.removeRealmFromPrincipal=false",
+			"security.auth_to_local=DEFAULT", "kerberos.minReLoginTimeMs=60000",
 			"java.security.krb5.conf", "quorum.auth.server.saslLoginContext=QuorumServer",
 			"quorum.auth.learner.saslLoginContext=QuorumLearner", "quorum.auth.kerberos.servicePrincipal=zkquorum/localhost",
 			"admin.enableServer=true", "admin.serverAddress=0.0.0.0", "admin.serverPort=8080", "admin.idleTimeout=30000",
@@ -190,12 +190,12 @@ func pendingKeys() []key {
 			"admin.needClientAuth=false", "admin.snapshot.enabled=true", "admin.restore.enabled=true",
 			"admin.rateLimiterIntervalInMS=300000", "audit.enable=false", "messageTracker.Enabled=false",
 			"messageTracker.BufferSize=10", "log.dir", "log.file", "root.logger", "console.threshold", "log.threshold",
-			"znode.container.checkIntervalMs=60000", "znode.container.maxPerMinute=10000",
-			"znode.container.maxNeverUsedIntervalMs=0", "netty.server.earlyDropSecureConnectionHandshakes=false",
-			"sslQuorumReloadCertFiles=false", "client.certReload=false", "client.portUnification=false"),
-		kept(pendingGuard, "secureClientPort", "secureClientPortAddress", "sslQuorum=false", "portUnification=false",
+
+			"netty.server.earlyDropSecureConnectionHandshakes=false",
+			"sslQuorumReloadCertFiles=false", "client.certReload=false"),
+		kept(pendingGuard, "sslQuorum=false", "portUnification=false",
 			"quorum.auth.enableSasl=false", "quorum.auth.serverRequireSasl=false", "quorum.auth.learnerRequireSasl=false",
-			"enforceQuota=false", "sessionRequireClientSASLAuth=false", "enforce.auth.enabled=false", "enforce.auth.schemes"),
+		),
 	)
 }
 

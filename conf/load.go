@@ -38,7 +38,7 @@ func Load(in Input) (*Config, error) {
 		in.ReadFile = func(string) ([]byte, error) { return nil, fs.ErrNotExist }
 	}
 	c := &Config{
-		File: in.Name, MyID: quorum.None, clientPort: -1,
+		File: in.Name, MyID: quorum.None, clientPort: -1, securePort: -1,
 		MinSessionTimeout: -time.Millisecond, MaxSessionTimeout: -time.Millisecond,
 		settings: make(map[string]Setting),
 	}

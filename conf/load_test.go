@@ -55,7 +55,7 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	got = fmt.Sprintf("%v %v %v %v | %v %v %d %d | %d %d %v %v", c.ForceSync, c.DataDirAutocreate, c.DBAutocreate, c.FsyncWarning,
-		c.SkipACL, c.DigestAuth, c.SnapCount, c.CommitLogCount, c.JuteMaxBuffer, c.GlobalOutstandingLimit, c.SessionlessTimeout, c.LeaderServes)
+		c.SkipACL, c.Auth.Digest, c.SnapCount, c.CommitLogCount, c.JuteMaxBuffer, c.GlobalOutstandingLimit, c.SessionlessTimeout, c.LeaderServes)
 	if want := "true true true 1s | false true 100000 500 | 1048575 1000 10s true"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -87,7 +87,7 @@ func TestEveryHonouredKey(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	got = fmt.Sprint(c.MinSessionTimeout, c.MaxSessionTimeout, c.SessionlessTimeout, c.ClientTCPKeepAlive, c.JuteMaxBuffer,
-		c.GlobalOutstandingLimit, c.ReadOnlyMode, c.FourLetterWhitelist, c.SkipACL, c.DigestAuth, " ", c.SuperDigest)
+		c.GlobalOutstandingLimit, c.ReadOnlyMode, c.FourLetterWhitelist, c.SkipACL, c.Auth.Digest, " ", c.Auth.SuperDigest)
 	if want := "50ms 60ms 70ms false 4194304 11 true [ruok wchp] true false super:x"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -148,6 +148,18 @@ func TestRefusals(t *testing.T) {
 		{alone + "ssl.crl=true", nil, "zoo.cfg:3: ssl.crl=true: certificate revocation is not supported, and leaving it out silently would be unsafe"},
 		{alone + "quorum.auth.serverRequireSasl=true", nil, "zoo.cfg:3: quorum.auth.serverRequireSasl=true: quorum.auth.enableSasl is disabled, so cannot enable quorum.auth.serverRequireSasl"},
 		{alone + "quorum.auth.enableSasl=true\nquorum.auth.serverRequireSasl=true", nil, "zoo.cfg:4: quorum.auth.serverRequireSasl=true: quorum.auth.learnerRequireSasl is disabled, so cannot enable quorum.auth.serverRequireSasl"},
+		{alone + "secureClientPortAddress=a", nil, "zoo.cfg:3: secureClientPortAddress=a: secureClientPortAddress is set but secureClientPort is not set"},
+		{alone + "secureClientPort=2182", nil, "zoo.cfg:3: secureClientPort=2182: TLS needs a certificate: ssl.keyStore.location is not set"},
+		{alone + "client.portUnification=true", nil, "zoo.cfg:3: client.portUnification=true: TLS needs a certificate: ssl.keyStore.location is not set"},
+		{alone + "ssl.keyStore.type=zip", nil, "zoo.cfg:3: ssl.keyStore.type=zip: must be one of JKS, PEM, PKCS12, BCFKS"},
+		{alone + "ssl.clientAuth=maybe", nil, "zoo.cfg:3: ssl.clientAuth=maybe: must be none, want or need"},
+		{alone + "ssl.enabledProtocols=TLSv1.2,SSLv3", nil, "zoo.cfg:3: ssl.enabledProtocols=TLSv1.2,SSLv3: must be one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"},
+		{alone + "connection_throttle_drop_increase=1.1", nil, "zoo.cfg:3: connection_throttle_drop_increase=1.1: must be a number of 0..1"},
+		{alone + "connectionDropIncrease=NaN", nil, "zoo.cfg:3: connection_throttle_drop_increase=NaN: must be a number of 0..1"},
+		{alone + "DigestAuthenticationProvider.digestAlg=MD2", nil, "zoo.cfg:3: DigestAuthenticationProvider.digestAlg=MD2: must be one of SHA, SHA-1, SHA-256, SHA-384, SHA-512, SHA1, SHA3-256, SHA3-384, SHA3-512"},
+		{alone + "enforce.auth.enabled=true", nil, "zoo.cfg:3: enforce.auth.enabled=true: enforce.auth.enabled is true, but enforce.auth.schemes names no scheme"},
+		{alone + "enforce.auth.enabled=true\nenforce.auth.schemes=sasl", nil, "zoo.cfg:4: enforce.auth.schemes=sasl: the scheme sasl is required, but no provider of it is configured"},
+		{alone + "sessionRequireClientSASLAuth=true", nil, "zoo.cfg:3: sessionRequireClientSASLAuth=true: the scheme sasl is required, but no provider of it is configured"},
 		{alone + "a=\\u1", nil, `zoo.cfg:3: Malformed \uxxxx encoding.`},
 
 		{trioOf, nil, "/d/myid: myid: myid file is missing"},
@@ -195,6 +207,38 @@ func TestRefusals(t *testing.T) {
 		var refused *conf.Error
 		if !errors.As(err, &refused) || err.Error() != c.want {
 			t.Errorf("%s\n got %v\nwant %s", c.text, err, c.want)
+		}
+	}
+}
+
+func TestSecurity(t *testing.T) {
+	c := mustLoad(t, `dataDir=/d
+secureClientPort=2182
+ssl.keyStore.location=/k.pem
+ssl.trustStore.location=/t.p12
+ssl.trustStore.type=pkcs12
+ssl.clientAuth=Want
+ssl.protocol=TLS
+ssl.enabledProtocols=TLSv1.2, TLSv1.3
+authProvider.sasl=org.apache.zookeeper.server.auth.SASLAuthenticationProvider
+authProvider.2=org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider
+superUser=root
+superUser.b=boss
+sessionRequireClientSASLAuth=true
+enforce.auth.enabled=true
+enforce.auth.schemes=digest
+digestAlg=x
+DigestAuthenticationProvider.digestAlg=sha-256
+`, nil)
+	got := fmt.Sprintln(c.Client, c.SecureClient, c.TLS, c.Auth)
+	const want = "<nil> 0.0.0.0:2182 {{/k.pem   } {/t.p12   PKCS12} TLSv1.3 [TLSv1.2 TLSv1.3] [] 1 true false false 5s}" +
+		" {true SHA-256   [ensemble sasl] [] [root boss]   false  Server [sasl]}\n"
+	if got != want {
+		t.Errorf(" got %swant %s", got, want)
+	}
+	for scheme, want := range map[string]bool{"ip": true, "digest": true, "x509": true, "sasl": true, "ensemble": true, "key": false, "world": false} {
+		if c.OffersScheme(scheme) != want {
+			t.Errorf("scheme %s: offered %v", scheme, !want)
 		}
 	}
 }
@@ -322,8 +366,8 @@ func TestEffective(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", key, byKey[key], want)
 		}
 	}
-	if c.SuperDigest != "super:hush" {
-		t.Errorf("super digest %q", c.SuperDigest)
+	if c.Auth.SuperDigest != "super:hush" {
+		t.Errorf("super digest %q", c.Auth.SuperDigest)
 	}
 }
 

@@ -27,7 +27,7 @@ func TestNotices(t *testing.T) {
 		{alone + "preAllocSize=65536", ""},
 		{alone + "kinit=/x", "warn: kinit has no effect on this server (zoo.cfg:3)"},
 		{alone + "autopurge.purgeInterval=1", "info: autopurge.purgeInterval is known but not acted on in this version (zoo.cfg:3)"},
-		{alone + "requestThrottleLimit=7", "info: request_throttle_max_requests is known but not acted on in this version (zoo.cfg:3)"},
+		{alone + "maxConcurrentSnapSyncs=7", "info: leader.maxConcurrentSnapSyncs is known but not acted on in this version (zoo.cfg:3)"},
 		{alone + "metricsProvider.httpPort=7000", "info: metricsProvider.httpPort is known but not acted on in this version (zoo.cfg:3)"},
 		{alone + "sslQuorum=true", "warn: sslQuorum is NOT acted on in this version: the protection it asks for is not in place (zoo.cfg:3)"},
 		{alone + "sslQuorum=false", ""},
@@ -37,6 +37,7 @@ func TestNotices(t *testing.T) {
 		{alone + "forceSync=false", "warn: forceSync=false counts as yes: only yes and no are meant here (zoo.cfg:3)"},
 		{alone + "forceSync=no", "warn: forceSync=no: a crash of this machine LOSES acknowledged writes (zoo.cfg:3)"},
 		{alone + "skipACL=yes", "warn: skipACL=yes: every client may do everything (zoo.cfg:3)"},
+		{alone + "authProvider.1=org.example.Mine", "warn: org.example.Mine cannot be loaded here: nobody can authenticate by it (zoo.cfg:3)"},
 		{alone + "skipACL=true", "warn: skipACL=true counts as no: only yes and no are meant here (zoo.cfg:3)"},
 		{"dataDir=data\nclientPort=1", "warn: data is relative. Prepend ./ to indicate that you're sure! (zoo.cfg:1)"},
 		{"dataDir=./data\nclientPort=1", ""},
@@ -50,6 +51,23 @@ func TestNotices(t *testing.T) {
 		if got := strings.Join(notices(mustLoad(t, c.text, id)), "|"); got != c.want {
 			t.Errorf("%s\n got %s\nwant %s", c.text, got, c.want)
 		}
+	}
+}
+
+func TestExtendedTypesNeedLowServerIDs(t *testing.T) {
+	text := trio + "server.255=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n"
+	id := files{"/d/myid": "255"}
+	if c := mustLoad(t, alone, nil); !c.ExtendedTypes {
+		t.Error("off by default")
+	}
+	c := mustLoad(t, text, id)
+	const want = "warn: there are no nodes with a time to live: the server id is above 254 (/d/myid:1)"
+	if got := strings.Join(notices(c), "|"); c.ExtendedTypes || got != want {
+		t.Errorf("server 255: on %v, notices %s", c.ExtendedTypes, got)
+	}
+	const refusal = "zoo.cfg:8: extendedTypesEnabled=true: extendedTypesEnabled needs server ids up to 254, this server is 255"
+	if _, err := load(text+"extendedTypesEnabled=true", id); err == nil || err.Error() != refusal {
+		t.Errorf("asked for: %v", err)
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 // fills in what follows from others.
 func (c *Config) validate() error {
 	for _, step := range [...]func() error{
-		c.checkGuards, c.checkDirs, c.checkClientPort, c.checkTimeouts, c.buildEnsemble,
-		c.chooseMode, c.checkSelf, c.settleClient, c.checkPorts, c.checkQuorumMode,
+		c.checkGuards, c.checkDirs, c.checkClientPort, c.checkSecurePort, c.checkAuth, c.checkTimeouts, c.buildEnsemble,
+		c.chooseMode, c.checkSelf, c.checkExtendedTypes, c.settleClient, c.checkPorts, c.checkQuorumMode,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -71,15 +71,52 @@ func (c *Config) checkClientPort() error {
 		}
 		return nil
 	}
-	host := strings.TrimSuffix(strings.TrimPrefix(c.clientAddress, "["), "]")
+	host, err := c.listenHost("clientPortAddress", c.clientAddress)
+	if err != nil {
+		return err
+	}
+	c.Client = &quorum.Address{Host: host, Port: c.clientPort}
+	return nil
+}
+
+// checkSecurePort needs a certificate for TLS.
+func (c *Config) checkSecurePort() error {
+	if c.securePort < 0 {
+		if c.secureAddress != "" {
+			return c.refuseKey("secureClientPortAddress", "secureClientPortAddress is set but secureClientPort is not set")
+		}
+		if !c.PortUnification {
+			return nil
+		}
+	}
+	if c.TLS.KeyStore.Location == "" {
+		key := "secureClientPort"
+		if c.securePort < 0 {
+			key = "client.portUnification"
+		}
+		return c.refuseKey(key, "TLS needs a certificate: ssl.keyStore.location is not set")
+	}
+	if c.securePort < 0 {
+		return nil
+	}
+	host, err := c.listenHost("secureClientPortAddress", c.secureAddress)
+	if err != nil {
+		return err
+	}
+	c.SecureClient = &quorum.Address{Host: host, Port: c.securePort}
+	return nil
+}
+
+// listenHost reads an address to listen at; unset, it is every one.
+func (c *Config) listenHost(key, address string) (string, error) {
+	host := strings.TrimSuffix(strings.TrimPrefix(address, "["), "]")
 	if host == "" {
 		host = "0.0.0.0"
 	}
 	if strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || strings.ContainsRune("[]/;|,", r) }) {
-		return c.refuseKey("clientPortAddress", "is not a host name or address")
+		return "", c.refuseKey(key, "is not a host name or address")
 	}
-	c.Client = &quorum.Address{Host: host, Port: c.clientPort}
-	return nil
+	return host, nil
 }
 
 func (c *Config) checkTimeouts() error {
@@ -210,6 +247,26 @@ func (c *Config) checkSelf() error {
 	return nil
 }
 
+// maxExtendedSID is the highest server id beside which nodes with a time to live can exist: the
+// top byte 0xff of an owner word marks them (spec client-protocol 4.3).
+const maxExtendedSID = 254
+
+// checkExtendedTypes keeps session ids and the marks of nodes with a time to live apart. They are
+// on by default, so only somebody who asked for them is refused.
+func (c *Config) checkExtendedTypes() error {
+	if !c.ExtendedTypes || c.MyID == quorum.None || c.MyID <= maxExtendedSID {
+		return nil
+	}
+	const key = "extendedTypesEnabled"
+	if c.settings[key].Origin.Name != OriginDefault {
+		return c.refuseKey(key, "extendedTypesEnabled needs server ids up to %d, this server is %v", maxExtendedSID, c.MyID)
+	}
+	c.ExtendedTypes = false
+	c.settings[key] = Setting{key, "false", Origin{Name: OriginDefault}}
+	c.note(Warn, c.origin("myid"), fmt.Sprintf("there are no nodes with a time to live: the server id is above %d", maxExtendedSID))
+	return nil
+}
+
 // settleClient joins the static client address with the one of the list, which may
 // say it too but must not say another.
 func (c *Config) settleClient() error {
@@ -230,7 +287,10 @@ func (c *Config) settleClient() error {
 	if c.Client != nil {
 		return nil
 	}
-	if c.Standalone && c.settings["secureClientPort"].Value == "" {
+	if c.SecureClient != nil {
+		return nil
+	}
+	if c.Standalone {
 		return c.refuseKey("clientPort", "clientPort is not set")
 	}
 	c.note(Warn, c.origin("clientPort"), "clientPort is not set: this server serves no clients")

@@ -248,7 +248,7 @@ func (n *Node) serverConfig() server.Config {
 		MaxClientCnxns:     c.MaxClientCnxns, MaxCnxns: c.MaxCnxns,
 		GlobalOutstanding: c.GlobalOutstandingLimit,
 		KeepAlive:         c.ClientTCPKeepAlive,
-		SkipACL:           c.SkipACL, NoDigest: !c.DigestAuth, SuperDigest: c.SuperDigest,
+		SkipACL:           c.SkipACL, NoDigest: !c.Auth.Digest, SuperDigest: c.Auth.SuperDigest,
 		AllowWord: c.AllowsFourLetterWord,
 		Logger:    n.log, Fatal: n.fatal,
 	}
