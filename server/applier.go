@@ -322,32 +322,6 @@ func (a *applier) finish(st *staged) {
 	}
 }
 
-// fire sends an event to every connection that watches for it and may read the node.
-func (a *applier) fire(t *znode.Trigger, z zxid.ID) {
-	a.triggers++
-	a.hit = a.s.watches.Fire(t.Table, t.Path, a.hit[:0])
-	if len(a.hit) == 0 {
-		return
-	}
-	a.frame = appendEvent(a.frame[:0], z, t.Type, t.Path)
-	for i, c := range a.hit {
-		a.hit[i] = nil
-		previous := c.reached
-		c.reached = a.triggers
-		if t.SkipPrevious && previous == a.triggers-1 {
-			continue
-		}
-		if !znode.Allowed(t.ACL, proto.PermRead, c.who.Load().judged) {
-			continue
-		}
-		c.mu.Lock()
-		c.event(a.frame)
-		a.flag(c)
-		c.mu.Unlock()
-		a.s.stats.sent.Add(1)
-	}
-}
-
 // reply answers the request at the head of the connection's queue, which claim has found to be
 // the transaction's.
 func (a *applier) reply(c *conn, st *staged) {

@@ -32,29 +32,6 @@ const (
 // errEnvelope is the root of the errors for payloads that no server of ours wrote.
 var errEnvelope = errors.New("server: malformed envelope")
 
-// identity is what a connection may claim at one moment. It is immutable; authentication
-// makes a new one.
-type identity struct {
-	ids []proto.ID
-	// judged is ids, plus super on a server that skips ACL checks: what local reads and
-	// the delivery of events are judged by.
-	judged []proto.ID
-	// encoded is ids as in an envelope.
-	encoded []byte
-}
-
-func newIdentity(ids []proto.ID, super proto.ID, skipACL bool) *identity {
-	who := &identity{ids: ids, judged: ids}
-	if skipACL {
-		who.judged = append(append([]proto.ID(nil), ids...), super)
-	}
-	who.encoded = jute.AppendCount(who.encoded, len(ids))
-	for _, id := range ids {
-		who.encoded = id.Append(who.encoded)
-	}
-	return who
-}
-
 // envelope is a client's write on its way to the leader.
 type envelope struct {
 	conn    uint64

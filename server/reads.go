@@ -5,7 +5,6 @@ import (
 
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/proto/jute"
-	"github.com/zabkeeper/zabkeeper/zab/zxid"
 	"github.com/zabkeeper/zabkeeper/znode"
 )
 
@@ -61,11 +60,6 @@ func (c *conn) reply(h proto.ReplyHeader, body proto.Appender) {
 	c.out = proto.AppendReply(c.out, h, body)
 }
 
-// addWatch sets a one-shot watch for this connection.
-func (c *conn) addWatch(path string, table znode.Table) {
-	c.s.watches.Add(c.watcher, path, table)
-}
-
 func (c *conn) answerGetData(r *request, h proto.ReplyHeader) {
 	data, stat, code := znode.GetData(c.s.tree.store, r.path, r.who.judged)
 	if h.Err = code; code != proto.CodeOK {
@@ -111,64 +105,12 @@ func (c *conn) answerGetChildren(r *request, h proto.ReplyHeader) {
 	c.out = proto.EndFrame(out, mark)
 }
 
-// answerSetWatches2 knows setWatches2 as far as the watches of setWatches go.
-func (c *conn) answerSetWatches2(w *proto.SetWatches2, h proto.ReplyHeader) {
-	if len(w.Persistent)+len(w.PersistentRecursive) > 0 {
-		h.Err = proto.CodeUnimplemented
-	} else {
-		c.setWatches(&w.SetWatches)
-	}
-	c.bare(h)
-}
-
-// setWatches sets the watches of a client that reconnected, or tells it at once what it
-// has missed: an event or a watch for each path, never both (spec semantics 8.4).
-func (c *conn) setWatches(w *proto.SetWatches) {
-	for _, path := range w.Data {
-		switch n := c.node(path); {
-		case n == nil:
-			c.missed(proto.EventNodeDeleted, path)
-		case n.Mzxid > w.RelativeZxid:
-			c.missed(proto.EventNodeDataChanged, path)
-		default:
-			c.addWatch(path, znode.DataTable)
-		}
-	}
-	for _, path := range w.Exist {
-		if c.node(path) != nil {
-			c.missed(proto.EventNodeCreated, path)
-		} else {
-			c.addWatch(path, znode.DataTable)
-		}
-	}
-	for _, path := range w.Child {
-		switch n := c.node(path); {
-		case n == nil:
-			c.missed(proto.EventNodeDeleted, path)
-		case n.Pzxid > w.RelativeZxid:
-			c.missed(proto.EventNodeChildrenChanged, path)
-		default:
-			c.addWatch(path, znode.ChildTable)
-		}
-	}
-}
-
 // node returns the node at path, the empty path being the root, without any check.
 func (c *conn) node(path string) *znode.Node {
 	if path == "" {
 		path = znode.RootPath
 	}
 	return c.s.tree.store.Node(path)
-}
-
-// missed appends an event that no transaction of this moment caused.
-func (c *conn) missed(t proto.EventType, path string) {
-	c.out = appendEvent(c.out, -1, t, path)
-	c.sent++
-}
-
-func appendEvent(dst []byte, z zxid.ID, t proto.EventType, path string) []byte {
-	return proto.AppendNotification(dst, z, proto.WatcherEvent{Type: t, State: proto.StateSyncConnected, Path: path})
 }
 
 // multiRead answers each operation on its own; it sets no watches.
