@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/server/auth"
 	"github.com/zabkeeper/zabkeeper/server/fourletter"
 )
 
@@ -67,12 +68,10 @@ type Config struct {
 
 	// KeepAlive switches TCP keep-alive on.
 	KeepAlive bool
-	// SkipACL switches permission checks off, digest authentication is offered unless
-	// NoDigest, and SuperDigest ("super:<base64>") is the digest identity that
-	// may do everything.
-	SkipACL     bool
-	NoDigest    bool
-	SuperDigest string
+	// SkipACL switches permission checks off.
+	SkipACL bool
+	// Auth says who may prove to be whom.
+	Auth auth.Config
 	// AllowWord says whether a four-letter word may be executed. Default: ruok, srvr, stat,
 	// mntr, isro and conf, which are cheap.
 	AllowWord func(word string) bool

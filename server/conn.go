@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/server/auth"
 	"github.com/zabkeeper/zabkeeper/server/watch"
 	"github.com/zabkeeper/zabkeeper/znode"
 )
@@ -17,7 +18,7 @@ type conn struct {
 	nc     net.Conn
 	id     uint64
 	remote string // ip:port
-	ip     string
+	peer   auth.Peer
 	in     input
 
 	// Of the reader alone.
@@ -86,13 +87,13 @@ type conn struct {
 
 func newConn(s *Server, nc net.Conn, id uint64, ip string) *conn {
 	c := &conn{
-		s: s, nc: nc, id: id, ip: ip, remote: nc.RemoteAddr().String(),
+		s: s, nc: nc, id: id, peer: auth.Peer{IP: ip}, remote: nc.RemoteAddr().String(),
 		born:   s.era.Load(),
 		opened: make(chan struct{}), dead: make(chan struct{}),
 	}
 	c.room.L = &c.mu
 	c.active.Store(c.born)
-	c.who.Store(newIdentity([]proto.ID{{Scheme: znode.SchemeIP, ID: ip}}, znode.SuperID(), s.cfg.SkipACL))
+	c.who.Store(newIdentity(s.auth.Initial(&c.peer), znode.SuperID(), s.cfg.SkipACL))
 	return c
 }
 

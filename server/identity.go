@@ -5,6 +5,7 @@ import (
 
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/proto/jute"
+	"github.com/zabkeeper/zabkeeper/server/auth"
 	"github.com/zabkeeper/zabkeeper/znode"
 )
 
@@ -41,12 +42,19 @@ func (c *conn) auth(r *request, p *proto.AuthPacket, malformed error) bool {
 		return c.refuse(r, proto.CodeMarshallingError)
 	}
 	r.fixed = true
-	ids, ok := c.authenticate(p)
-	if !ok {
+	ids, verdict := c.s.auth.Authenticate(&c.peer, p.Scheme, p.Auth)
+	switch {
+	case verdict == auth.Elsewhere:
+		r.silent, r.last = true, true
+	case verdict != auth.Accepted || !c.identify(ids):
 		c.s.log.Info().Str("client", c.remote).Str("scheme", p.Scheme).Msg("authentication failed")
 		r.code, r.last = proto.CodeAuthFailed, true
-		return c.put(r)
 	}
+	return c.put(r)
+}
+
+// identify adds identities to those of the connection, unless these become too many.
+func (c *conn) identify(ids []proto.ID) bool {
 	old := c.who.Load().ids
 	all := append(make([]proto.ID, 0, len(old)+len(ids)), old...)
 	for _, id := range ids {
@@ -55,27 +63,10 @@ func (c *conn) auth(r *request, p *proto.AuthPacket, malformed error) bool {
 		}
 	}
 	if len(all) > maxIDs {
-		r.code, r.last = proto.CodeAuthFailed, true
-	} else if len(all) > len(old) {
+		return false
+	}
+	if len(all) > len(old) {
 		c.who.Store(newIdentity(all, znode.SuperID(), c.s.cfg.SkipACL))
 	}
-	return c.put(r)
-}
-
-// authenticate returns the identities that an auth packet proves.
-func (c *conn) authenticate(p *proto.AuthPacket) ([]proto.ID, bool) {
-	switch p.Scheme {
-	case znode.SchemeIP:
-		return []proto.ID{{Scheme: znode.SchemeIP, ID: c.ip}}, true
-	case znode.SchemeDigest:
-		if c.s.cfg.NoDigest || p.Auth == nil {
-			return nil, false
-		}
-		id := znode.DigestID(p.Auth)
-		if c.s.cfg.SuperDigest != "" && id.ID == c.s.cfg.SuperDigest {
-			return []proto.ID{znode.SuperID(), id}, true
-		}
-		return []proto.ID{id}, true
-	}
-	return nil, false
+	return true
 }

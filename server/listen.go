@@ -86,8 +86,8 @@ func (s *Server) forget(c *conn) {
 		return
 	}
 	delete(s.conns, c.id)
-	if s.perIP[c.ip]--; s.perIP[c.ip] == 0 {
-		delete(s.perIP, c.ip)
+	if s.perIP[c.peer.IP]--; s.perIP[c.peer.IP] == 0 {
+		delete(s.perIP, c.peer.IP)
 	}
 	if s.sessions[c.session] == c {
 		delete(s.sessions, c.session)

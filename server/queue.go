@@ -29,8 +29,10 @@ type request struct {
 	fixed bool
 	// last closes the connection behind the answer.
 	last bool
-	code proto.Code
-	zxid zxid.ID
+	// silent ends without an answer; only of a last request.
+	silent bool
+	code   proto.Code
+	zxid   zxid.ID
 	// cost estimates the bytes of the answer to a read, beyond the usual hundred.
 	cost   int
 	path   string

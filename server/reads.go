@@ -11,6 +11,10 @@ import (
 // answer appends the reply to a request that waits for nothing (any more), computed from
 // the tree as it is. The caller holds the tree's lock and c.mu.
 func (c *conn) answer(r *request) {
+	if r.silent {
+		c.lastAnswer()
+		return
+	}
 	c.sent++
 	h := proto.ReplyHeader{Xid: r.xid, Zxid: c.s.tree.applied, Err: r.code}
 	if r.fixed {
@@ -49,7 +53,7 @@ func (c *conn) answer(r *request) {
 	case proto.OpGetEphemerals:
 		c.reply(h, c.ephemerals(r.body.(*proto.GetEphemeralsRequest).PrefixPath))
 	case proto.OpWhoAmI:
-		c.reply(h, whoAmI(r.who))
+		c.reply(h, c.whoAmI(r.who))
 	default: // ping
 		c.bare(h)
 	}
@@ -148,17 +152,10 @@ func (c *conn) ephemerals(prefix string) proto.GetEphemeralsResponse {
 }
 
 // whoAmI lists identities; of a digest, the user alone.
-func whoAmI(who *identity) proto.WhoAmIResponse {
+func (c *conn) whoAmI(who *identity) proto.WhoAmIResponse {
 	infos := make([]proto.ClientInfo, len(who.ids))
 	for i, id := range who.ids {
-		infos[i].AuthScheme = id.Scheme
-		switch id.Scheme {
-		case znode.SchemeDigest:
-			infos[i].User, _, _ = strings.Cut(id.ID, ":")
-		case znode.SchemeSuper:
-		default:
-			infos[i].User = id.ID
-		}
+		infos[i] = proto.ClientInfo{AuthScheme: id.Scheme, User: c.s.auth.User(id)}
 	}
 	return proto.WhoAmIResponse{ClientInfo: infos}
 }

@@ -63,7 +63,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 			c.MaxOutstanding = num("max-outstanding", 0)
 			c.SessionlessTimeout = time.Duration(num("sessionless-ms", 0)) * time.Millisecond
 			if d.HasArg("super") {
-				c.SuperDigest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=" // super:admin
+				c.Auth.SuperDigest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=" // super:admin
 			}
 		})
 	case "connect":

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/server/auth"
 	"github.com/zabkeeper/zabkeeper/server/watch"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
@@ -23,6 +25,7 @@ type Server struct {
 	started time.Time // monotonic zero of request times
 	tree    tree
 	watches *watch.Registry[*conn]
+	auth    *auth.Authenticator
 	applier applier
 	stats   stats
 	// sessionCount is the number of sessions in the tree; written by the applier.
@@ -61,8 +64,13 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	authenticator, err := auth.New(cfg.Auth)
+	if err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, started: time.Now(),
+		auth:     authenticator,
 		watches:  watch.New[*conn](),
 		conns:    make(map[uint64]*conn),
 		perIP:    make(map[string]int),

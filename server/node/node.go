@@ -248,7 +248,7 @@ func (n *Node) serverConfig() server.Config {
 		MaxClientCnxns:     c.MaxClientCnxns, MaxCnxns: c.MaxCnxns,
 		GlobalOutstanding: c.GlobalOutstandingLimit,
 		KeepAlive:         c.ClientTCPKeepAlive,
-		SkipACL:           c.SkipACL, NoDigest: !c.Auth.Digest, SuperDigest: c.Auth.SuperDigest,
+		SkipACL:           c.SkipACL, Auth: n.authConfig(),
 		AllowWord: c.AllowsFourLetterWord,
 		Logger:    n.log, Fatal: n.fatal,
 	}

@@ -1,0 +1,162 @@
+package auth
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/znode"
+)
+
+// SchemeEnsemble is the scheme by which a client names the ensemble that it means.
+const SchemeEnsemble = "ensemble"
+
+// Config says which schemes are offered and what they accept. The zero value offers ip and
+// digest.
+type Config struct {
+	// NoDigest takes scheme digest away; SuperDigest ("super:<base64>", empty: none) is its
+	// identity that may do everything.
+	NoDigest    bool
+	SuperDigest string
+
+	// Ensemble offers scheme ensemble; EnsembleNames are the names that it accepts, empty:
+	// any.
+	Ensemble      bool
+	EnsembleNames []string
+
+	// Required are the schemes of which a connection must have proved an identity before
+	// anything but authentication is answered; empty: none is required.
+	Required []string
+}
+
+// Authenticator knows the schemes that are offered. It is immutable and safe for concurrent
+// use.
+type Authenticator struct {
+	providers map[string]provider
+	required  []string
+}
+
+// New makes an Authenticator. It refuses a configuration by which nobody could be served.
+func New(cfg Config) (*Authenticator, error) {
+	a := &Authenticator{
+		providers: map[string]provider{znode.SchemeIP: ipProvider{}},
+		required:  slices.Clone(cfg.Required),
+	}
+	if !cfg.NoDigest {
+		a.providers[znode.SchemeDigest] = digestProvider{super: cfg.SuperDigest}
+	}
+	if cfg.Ensemble {
+		a.providers[SchemeEnsemble] = ensembleProvider{names: slices.Clone(cfg.EnsembleNames)}
+	}
+	for _, scheme := range cfg.Required {
+		if a.providers[scheme] == nil {
+			return nil, fmt.Errorf("auth: scheme %q is required, but not offered", scheme)
+		}
+	}
+	return a, nil
+}
+
+// Peer is what is known of a client before it says anything.
+type Peer struct {
+	// IP is its address as ZooKeeper writes it into identities.
+	IP string
+}
+
+// Verdict is what becomes of an auth packet.
+type Verdict uint8
+
+const (
+	// Refused packets are answered with AuthFailed, and the connection is closed.
+	Refused Verdict = iota
+	// Accepted packets are answered with OK.
+	Accepted
+	// Elsewhere closes the connection without an answer: the client should find another
+	// server, and a refusal would make it give up.
+	Elsewhere
+)
+
+// provider judges auth packets of one scheme.
+type provider interface {
+	// authenticate returns the identities that data proves; none may be accepted, too.
+	// A nil data is the null buffer.
+	authenticate(peer *Peer, data []byte) ([]proto.ID, Verdict)
+	// user returns the name of whoever has an identity of the scheme.
+	user(id string) string
+}
+
+// Initial returns the identities of a connection that has proved nothing yet.
+func (a *Authenticator) Initial(peer *Peer) []proto.ID {
+	return []proto.ID{{Scheme: znode.SchemeIP, ID: peer.IP}}
+}
+
+// Authenticate judges an auth packet (spec client-protocol 7.1). The identities count only with
+// Accepted.
+func (a *Authenticator) Authenticate(peer *Peer, scheme string, data []byte) ([]proto.ID, Verdict) {
+	p := a.providers[scheme]
+	if p == nil {
+		return nil, Refused
+	}
+	return p.authenticate(peer, data)
+}
+
+// User returns the name that whoAmI tells of an identity: empty if no provider of its scheme
+// is configured.
+func (a *Authenticator) User(id proto.ID) string {
+	if p := a.providers[id.Scheme]; p != nil {
+		return p.user(id.ID)
+	}
+	return ""
+}
+
+// Enforces reports whether Admits may ever be false.
+func (a *Authenticator) Enforces() bool { return len(a.required) > 0 }
+
+// Admits reports whether a connection with these identities may do more than authenticate
+// (spec client-protocol 7.3).
+func (a *Authenticator) Admits(ids []proto.ID) bool {
+	return len(a.required) == 0 || slices.ContainsFunc(ids, func(id proto.ID) bool {
+		return slices.Contains(a.required, id.Scheme)
+	})
+}
+
+// ipProvider knows clients by their address, whatever they say.
+type ipProvider struct{}
+
+func (ipProvider) authenticate(peer *Peer, _ []byte) ([]proto.ID, Verdict) {
+	return []proto.ID{{Scheme: znode.SchemeIP, ID: peer.IP}}, Accepted
+}
+
+func (ipProvider) user(id string) string { return id }
+
+// digestProvider takes "name:password". There is no password to compare with: ACLs hold the
+// hash of both.
+type digestProvider struct{ super string }
+
+func (p digestProvider) authenticate(_ *Peer, data []byte) ([]proto.ID, Verdict) {
+	if data == nil {
+		return nil, Refused
+	}
+	id := znode.DigestID(data)
+	if p.super != "" && id.ID == p.super {
+		return []proto.ID{znode.SuperID(), id}, Accepted
+	}
+	return []proto.ID{id}, Accepted
+}
+
+func (digestProvider) user(id string) string {
+	name, _, _ := strings.Cut(id, ":")
+	return name
+}
+
+// ensembleProvider sends clients away that look for another ensemble.
+type ensembleProvider struct{ names []string }
+
+func (p ensembleProvider) authenticate(_ *Peer, data []byte) ([]proto.ID, Verdict) {
+	if len(data) == 0 || len(p.names) == 0 || slices.Contains(p.names, string(data)) {
+		return nil, Accepted
+	}
+	return nil, Elsewhere
+}
+
+func (ensembleProvider) user(id string) string { return id }
