@@ -23,13 +23,45 @@ func TestDigestID(t *testing.T) {
 		"abc":           "abc:qZk+NkcGgWq6PiVxeFDCbJzQ2J0=", // all user; SHA-1 of "abc"
 		"a:b:c":         "a:cLzgnoJ6mP5qz3w+mwvPE2vDgu0=",   // hash of the whole, user up to the first colon
 	} {
-		got := znode.DigestID([]byte(auth))
+		got := znode.DigestID(znode.DigestSHA1, []byte(auth))
 		if got != id("digest", want) {
 			t.Errorf("DigestID(%q) = %v, want %q", auth, got, want)
 		}
 	}
-	if a, b := znode.DigestID([]byte("u\xff:p")), znode.DigestID([]byte("u\ufffd:p")); a != b {
+	if a, b := znode.DigestID(znode.DigestSHA1, []byte("u\xff:p")), znode.DigestID(znode.DigestSHA1, []byte("u\ufffd:p")); a != b {
 		t.Errorf("malformed UTF-8 is not hashed as its repair: %v, %v", a, b)
+	}
+}
+
+// TestDigestIDHashes has vectors that openssl made: printf 'user:password' | openssl dgst -sha256
+// -binary | base64, and so on.
+func TestDigestIDHashes(t *testing.T) {
+	for name, want := range map[string]string{
+		"":         "tpUq/4Pn5A64fVZyQ0gOJ8ZWqkY=",
+		"SHA1":     "tpUq/4Pn5A64fVZyQ0gOJ8ZWqkY=",
+		"SHA-256":  "yRsdas04PETE7CDJcj51jDEYKh9PAjHWPZElmi6hS50=",
+		"SHA-384":  "htIoC30hHolTa+/hAI2QsaAqrqOKMHUmlPlzBeIkfRWNGBi/8/dVKpuOsOWVq8qs",
+		"SHA-512":  "jpg++2gII4jzID8eXmWBSuUbGt1jbK9iB9PlOOf0uNwG7O0rsNtKX7GP4vq+QM0ncsfbzxZTuyf0xv2Xbkfz1Q==",
+		"SHA3-256": "NAR2RZ7JZxGXKOuQubzhytx9PjP71AWWZoOY+TVw1hw=",
+		"SHA3-384": "ohHEqQqd1LbhZS1M4c5EPH62D07UypO0a5QNAmWrxR442b/TvdLCT3OKB2ZtvgnF",
+		"SHA3-512": "crJkDTyqNBLSeN9ANTupt+rbekG69LtWeiMDgZ83Q+aPOWeSWYcv+UR8e+oDQH+grRbbiWDlL9r4FgwNVo+jdg==",
+	} {
+		alg, err := znode.ParseDigestAlg(name)
+		if err != nil {
+			t.Errorf("ParseDigestAlg(%q): %v", name, err)
+			continue
+		}
+		if name != "" && alg.String() != name {
+			t.Errorf("%q is called %v", name, alg)
+		}
+		if got := znode.DigestID(alg, []byte("user:password")); got != id("digest", "user:"+want) {
+			t.Errorf("DigestID with %q = %v, want %q", name, got, want)
+		}
+	}
+	for _, name := range []string{"MD5", "sha1", "SHA-1", " SHA1"} {
+		if alg, err := znode.ParseDigestAlg(name); err == nil {
+			t.Errorf("ParseDigestAlg(%q) = %v, want an error", name, alg)
+		}
 	}
 }
 

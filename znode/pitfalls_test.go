@@ -189,7 +189,7 @@ func TestPitfall41PendingTransactionsAreSeen(t *testing.T) {
 
 func TestPitfall54PrecomputedDigestsNeedNoAuthentication(t *testing.T) {
 	c := newCluster(t)
-	owner := znode.DigestID([]byte("user:password"))
+	owner := znode.DigestID(znode.DigestSHA1, []byte("user:password"))
 	c.must(c.do(proto.OpCreate, proto.CreateRequest{Path: "/a", ACL: []proto.ACL{{Perms: 31, ID: owner}}}))
 	if _, _, code := znode.GetData(c.tree, "/a", nil); code != noAuth {
 		t.Errorf("stranger: %v", code)
@@ -201,7 +201,7 @@ func TestPitfall54PrecomputedDigestsNeedNoAuthentication(t *testing.T) {
 
 func TestPitfall56GetACLRedactsDigests(t *testing.T) {
 	c := newCluster(t)
-	admin := znode.DigestID([]byte("admin:pw"))
+	admin := znode.DigestID(znode.DigestSHA1, []byte("admin:pw"))
 	acl := []proto.ACL{{Perms: proto.PermAdmin, ID: admin}, entry(proto.PermRead, "world", "anyone"), entry(proto.PermWrite, "digest", "w:hash")}
 	c.must(c.do(proto.OpCreate, proto.CreateRequest{Path: "/a", ACL: acl}))
 	got, stat, code := znode.GetACL(c.tree, "/a", nil)
@@ -217,7 +217,7 @@ func TestPitfall56GetACLRedactsDigests(t *testing.T) {
 
 func TestPitfall58IdentitiesAccumulate(t *testing.T) {
 	c := newCluster(t)
-	a, b := znode.DigestID([]byte("a:1")), znode.DigestID([]byte("b:2"))
+	a, b := znode.DigestID(znode.DigestSHA1, []byte("a:1")), znode.DigestID(znode.DigestSHA1, []byte("b:2"))
 	c.ids = []proto.ID{a, b}
 	c.must(c.do(proto.OpCreate, proto.CreateRequest{Path: "/a", ACL: []proto.ACL{entry(31, "auth", "")}}))
 	for _, ids := range [][]proto.ID{{a}, {b}, {b, a}} {

@@ -44,7 +44,7 @@ func TestSkipACL(t *testing.T) {
 
 func TestIdentitiesDecide(t *testing.T) {
 	c := newCluster(t)
-	alice := znode.DigestID([]byte("alice:secret"))
+	alice := znode.DigestID(znode.DigestSHA1, []byte("alice:secret"))
 	c.ids = []proto.ID{id("ip", "10.0.0.1"), alice}
 	c.must(c.do(proto.OpCreate, proto.CreateRequest{Path: "/a", ACL: []proto.ACL{entry(31, "auth", "")}}))
 	c.mustCreate("/a/b")

@@ -1,25 +1,9 @@
 package znode
 
 import (
-	"crypto/sha1" // what the protocol's scheme is defined by
-	"encoding/base64"
 	"strconv"
 	"strings"
-
-	"github.com/zabkeeper/zabkeeper/proto"
-	"github.com/zabkeeper/zabkeeper/proto/jute"
 )
-
-// DigestID returns the identity that the auth bytes "user:password" prove under scheme
-// digest: the user and a hash of the whole (spec semantics 7.4). Bytes without a colon are all
-// user. Malformed UTF-8 is repaired first, as Java does when it makes a string of it.
-func DigestID(auth []byte) proto.ID {
-	c := jute.NewCursor(jute.AppendString(nil, string(auth)))
-	text := c.String()
-	user, _, _ := strings.Cut(text, ":")
-	sum := sha1.Sum([]byte(text))
-	return proto.ID{Scheme: SchemeDigest, ID: user + ":" + base64.StdEncoding.EncodeToString(sum[:])}
-}
 
 // network is what an ACL entry of scheme ip means: the addresses of one family whose first
 // bits are given. bytes is 4 or 16.

@@ -19,6 +19,8 @@ type Config struct {
 	// identity that may do everything.
 	NoDigest    bool
 	SuperDigest string
+	// DigestAlg is the hash of scheme digest.
+	DigestAlg znode.DigestAlg
 
 	// Ensemble offers scheme ensemble; EnsembleNames are the names that it accepts, empty:
 	// any.
@@ -44,7 +46,7 @@ func New(cfg Config) (*Authenticator, error) {
 		required:  slices.Clone(cfg.Required),
 	}
 	if !cfg.NoDigest {
-		a.providers[znode.SchemeDigest] = digestProvider{super: cfg.SuperDigest}
+		a.providers[znode.SchemeDigest] = digestProvider{alg: cfg.DigestAlg, super: cfg.SuperDigest}
 	}
 	if cfg.Ensemble {
 		a.providers[SchemeEnsemble] = ensembleProvider{names: slices.Clone(cfg.EnsembleNames)}
@@ -131,13 +133,16 @@ func (ipProvider) user(id string) string { return id }
 
 // digestProvider takes "name:password". There is no password to compare with: ACLs hold the
 // hash of both.
-type digestProvider struct{ super string }
+type digestProvider struct {
+	alg   znode.DigestAlg
+	super string
+}
 
 func (p digestProvider) authenticate(_ *Peer, data []byte) ([]proto.ID, Verdict) {
 	if data == nil {
 		return nil, Refused
 	}
-	id := znode.DigestID(data)
+	id := znode.DigestID(p.alg, data)
 	if p.super != "" && id.ID == p.super {
 		return []proto.ID{znode.SuperID(), id}, Accepted
 	}

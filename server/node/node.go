@@ -165,7 +165,11 @@ func (n *Node) listen() (net.Listener, error) {
 // assemble makes the parts and joins them.
 func (n *Node) assemble() error {
 	var err error
-	n.server, err = server.New(n.serverConfig())
+	serverConfig := n.serverConfig()
+	if serverConfig.Auth.DigestAlg, err = znode.ParseDigestAlg(n.conf.Auth.DigestAlg); err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	n.server, err = server.New(serverConfig)
 	if err != nil {
 		return fmt.Errorf("node: %w", err)
 	}
