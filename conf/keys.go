@@ -29,7 +29,8 @@ var table = slices.Concat(
 		"commitProcessor.shutdownTimeout=5000", "watchManagerName", "watcherCleanThreadsNum=2", "watcherCleanThreshold=1000",
 		"watcherCleanIntervalInSeconds=600", "maxInProcessingDeadWatchers=-1", "bitHashCacheSize=10",
 		"quorum.cnxn.threads.size=20", "requireKerberosConfig", "networkaddress.cache.ttl", "sun.security.krb5.debug",
-		"leader.nodelay=true", "follower.nodelay=true", "fips-mode=true"),
+		"leader.nodelay=true", "follower.nodelay=true", "fips-mode=true", "request_throttler.shutdownTimeout=10000"),
+	stale(),
 	kept(noEffect, "forceSnapshotSync=false", "testingonly.initialZxid", "test.allowDiscontinuousProposals=false",
 		"kinit", "audit.impl.class", "jmx.log4j.disable", "jmx.log4j.mbean", "controllerPort", "sun.security.jgss.native"),
 	pendingKeys(),
@@ -156,6 +157,16 @@ func quorumKeys() []key {
 	}
 }
 
+// stale keys tune a queue in front of the pipeline, where ZooKeeper's throttled requests wait. Here
+// they wait in their connections, are let in the moment there is room, and end with them.
+func stale() []key {
+	return []key{
+		key{name: "request_throttle_stall_time", def: "100", treat: inert}.alias("requestThrottleStallTime"),
+		key{name: "request_throttle_drop_stale", def: "true", treat: inert}.alias("requestThrottleDropStale"),
+		key{name: "request_stale_connection_check", def: "true", treat: inert}.alias("requestStaleConnectionCheck"),
+	}
+}
+
 // pendingKeys are known and kept as text.
 func pendingKeys() []key {
 	twice := []key{ // documented under one name, read by the original under another
@@ -174,7 +185,6 @@ func pendingKeys() []key {
 			"maxWriteQueuePollTime", "maxBatchSize=1000", "snapshot.compression.method", "snapshot.trust.empty=false",
 			"serializeLastProcessedZxid.enabled=true", "digest.enabled=true", "closeSessionTxn.enabled=true",
 			"emulate353TTLNodes=false",
-			"request_throttler.shutdownTimeout=10000",
 
 			"maxResponseCacheSize=400", "maxGetChildrenResponseCacheSize=400",
 			"jute.maxbuffer.extrasize", "quorumCnxnTimeoutMs=-1", "leaderConnectDelayDuringRetryMs=100",

@@ -12,13 +12,9 @@ import (
 type Throttle struct {
 	// Requests that the server works on at once; more wait before they enter the pipeline. 0: no limit.
 	Requests int
-	// RequestStall is the longest time between two looks at whether there is room.
-	RequestStall time.Duration
-	// DropStale drops waiting requests of connections that are gone.
-	DropStale bool
-	// StaleLatency treats a request as stale that has waited longer than its session lives,
-	// StaleConnection one whose connection is gone.
-	StaleLatency, StaleConnection bool
+	// StaleLatency drops a waiting request, and its connection, that has waited for longer than
+	// its session lives.
+	StaleLatency bool
 	// OpWait is the wait after which a request is answered with ThrottledOp. 0: never.
 	OpWait time.Duration
 
@@ -53,10 +49,7 @@ func throttleKeys() []key {
 	}
 	return []key{
 		limit("request_throttle_max_requests", "0", t(func(t *Throttle) *int { return &t.Requests })).alias("requestThrottleLimit"),
-		millis("request_throttle_stall_time", "100", 1, d(func(t *Throttle) *time.Duration { return &t.RequestStall })).alias("requestThrottleStallTime"),
-		loose("request_throttle_drop_stale", "true", b(func(t *Throttle) *bool { return &t.DropStale })).alias("requestThrottleDropStale"),
 		loose("request_stale_latency_check", "false", b(func(t *Throttle) *bool { return &t.StaleLatency })).alias("requestStaleLatencyCheck"),
-		loose("request_stale_connection_check", "true", b(func(t *Throttle) *bool { return &t.StaleConnection })).alias("requestStaleConnectionCheck"),
 		millis("throttled_op_wait_time", "0", 0, d(func(t *Throttle) *time.Duration { return &t.OpWait })).alias("throttledOpWaitTime"),
 		number("largeRequestThreshold", "-1", -1, math.MaxInt32, t(func(t *Throttle) *int { return &t.LargeRequest })),
 		number("largeRequestMaxBytes", "104857600", 1, math.MaxInt32, t(func(t *Throttle) *int { return &t.LargeRequestBytes })),

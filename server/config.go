@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/zabkeeper/zabkeeper/conf"
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/server/auth"
 	"github.com/zabkeeper/zabkeeper/server/fourletter"
@@ -56,6 +57,8 @@ type Config struct {
 	// GlobalOutstanding is the number of unanswered requests of all connections above
 	// which only connections without any are read (spec semantics 15). Default 1000.
 	GlobalOutstanding int
+	// Throttle holds back requests and connections; nil holds back none.
+	Throttle *conf.Throttle
 	// MaxOutput is the number of bytes of unsent output at which a connection that
 	// still gets watch events is closed. Default 16 MiB.
 	MaxOutput int

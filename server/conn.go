@@ -29,7 +29,8 @@ type conn struct {
 	handled  int64     // requests of this burst
 	answered int64     // of these, by the reader itself
 	tickets  uint64
-	full     bool // the queue or the output is so full that reading must wait
+	holds    holding // what the request being handled has taken of the throttle
+	full     bool    // the queue or the output is so full that reading must wait
 
 	// Set by the reader before the connection is registered or a question about it
 	// submitted, then read by everybody.
@@ -138,10 +139,10 @@ func (c *conn) frames() bool {
 			return false
 		}
 		if !ok {
-			return true
+			return c.roomFor(c.in.announced())
 		}
 		c.handled++
-		if !c.handle(frame) {
+		if !c.admit(frame) {
 			return false
 		}
 		if len(c.forwards) >= maxBurst {
@@ -149,6 +150,35 @@ func (c *conn) frames() bool {
 		}
 	}
 	return true
+}
+
+// admit handles a frame once the throttle, if there is one, has a place for it.
+func (c *conn) admit(frame []byte) bool {
+	t := c.s.throttle
+	if t == nil {
+		return c.handle(frame)
+	}
+	late, ok := c.letIn(t, frame)
+	switch {
+	case !ok:
+	case late:
+		ok = c.refuseLate(frame)
+	default:
+		ok = c.handle(frame)
+	}
+	c.letGo(t)
+	return ok
+}
+
+// roomFor closes the connection if a request of n bytes, of which more is to come, will be
+// refused.
+func (c *conn) roomFor(n int) bool {
+	if t := c.s.throttle; t == nil || t.fits(n) {
+		return true
+	}
+	c.s.log.Warn().Str("client", c.remote).Int("bytes", n).Msg("refusing a large request: too many are in progress")
+	c.kill("too many large requests")
+	return false
 }
 
 // maxBurst bounds the writes that are collected before they are submitted.
@@ -191,6 +221,7 @@ func (c *conn) submit() {
 
 // enqueue puts a request into the queue. The caller holds c.mu.
 func (c *conn) enqueue(r *request) {
+	r.holds, c.holds = c.holds, holding{}
 	c.queue.push(r)
 	c.owed += r.cost
 	c.queued.Store(int32(c.queue.len()))
@@ -201,6 +232,9 @@ func (c *conn) enqueue(r *request) {
 // dequeue removes the head of the queue. The caller holds c.mu.
 func (c *conn) dequeue() {
 	c.owed -= c.queue.at(0).cost
+	if t := c.s.throttle; t != nil {
+		t.release(c.queue.at(0).holds)
+	}
 	c.queue.pop()
 	c.queued.Store(int32(c.queue.len()))
 	c.s.stats.outstanding.Add(-1)
@@ -236,6 +270,11 @@ func (c *conn) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.s.stats.outstanding.Add(-int64(c.queue.len()))
+	if t := c.s.throttle; t != nil {
+		for i := range c.queue.len() {
+			t.release(c.queue.at(i).holds)
+		}
+	}
 	c.queue = queue{}
 	c.queued.Store(0)
 	c.in, c.out, c.spare = input{}, nil, nil

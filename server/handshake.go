@@ -24,6 +24,11 @@ func (c *conn) handshake() bool {
 		c.kill("malformed connect request")
 		return false
 	}
+	if !c.afford(req.SessionID != 0) {
+		c.s.log.Debug().Str("client", c.remote).Msg("refusing a connection: too many at once")
+		c.kill("connection throttle")
+		return false
+	}
 	if !c.admitted(req.LastZxidSeen) {
 		c.kill("connect request refused")
 		return false

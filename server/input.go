@@ -44,6 +44,15 @@ func (in *input) frame(limit int) (b []byte, ok bool, err error) {
 	return b, true, nil
 }
 
+// announced returns the length of the frame that is not complete yet, 0 if not even that is
+// known.
+func (in *input) announced() int {
+	if in.w-in.r < proto.FrameHeaderLen {
+		return 0
+	}
+	return int(binary.BigEndian.Uint32(in.buf[in.r:]))
+}
+
 // first returns the first four bytes without taking them, false if they are not there yet.
 func (in *input) first() (b [4]byte, ok bool) {
 	if in.w-in.r < len(b) {

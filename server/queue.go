@@ -40,6 +40,7 @@ type request struct {
 	who    *identity
 	ticket uint64 // of a sync
 	since  int64  // ns, see Server.now
+	holds  holding
 }
 
 // queue is a FIFO of requests in a ring that grows by doubling.

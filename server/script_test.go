@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/zabkeeper/zabkeeper/conf"
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/server"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
@@ -32,6 +33,7 @@ import (
 //	hex <client>                              raw bytes out; with recv=<n>, n raw bytes in
 //	hold, release [merged]                    keep back what the leader decides
 //	held n=<n>                                wait until so many transactions are held back
+//	throttled n=<n> [server=]                 wait until the throttle keeps so many requests waiting
 //	tick [server=] [n=], era [server=] [n=]   let time pass at a server
 //	depose, lead server=<n>                   change the leader
 //	word <word> [server=]                     a four-letter word
@@ -61,6 +63,15 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 			c.MaxCnxns = num("max-cnxns", 0)
 			c.MaxFrame = num("max-frame", 0)
 			c.MaxOutstanding = num("max-outstanding", 0)
+			c.Throttle = &conf.Throttle{
+				Requests: num("throttle", 0), StaleLatency: d.HasArg("stale-latency"),
+				LargeRequest: num("large", -1), LargeRequestBytes: num("large-bytes", 0),
+				ConnectionTokens: num("tokens", 0), FillTime: time.Hour, FillCount: 1, FreezeTime: -1,
+				Weighted: d.HasArg("weighted"), GlobalWeight: 3, RenewWeight: 2, LocalWeight: 1,
+			}
+			if d.HasArg("op-wait") {
+				c.Throttle.OpWait = 1
+			}
 			c.SessionlessTimeout = time.Duration(num("sessionless-ms", 0)) * time.Millisecond
 			if d.HasArg("super") {
 				c.Auth.SuperDigest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=" // super:admin
@@ -75,6 +86,9 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "held":
 		n := num("n", 0)
 		eventually(t, fmt.Sprintf("%d transactions held back", n), func() bool { return s.twin.heldTxns() == n })
+	case "throttled":
+		n := num("n", 0)
+		eventually(t, fmt.Sprintf("%d requests kept waiting", n), func() bool { return m().srv.Waiting() == n })
 	case "tick":
 		for range num("n", 1) {
 			m().ticks <- time.Time{}

@@ -28,6 +28,9 @@ type Server struct {
 	auth    *auth.Authenticator
 	applier applier
 	stats   stats
+	// throttle and bucket are nil if nothing is to be held back.
+	throttle *throttle
+	bucket   *bucket
 	// sessionCount is the number of sessions in the tree; written by the applier.
 	sessionCount atomic.Int64
 	// era counts housekeeping rounds, from 1. Connections store it when they see traffic.
@@ -76,6 +79,9 @@ func New(cfg Config) (*Server, error) {
 		perIP:    make(map[string]int),
 		sessions: make(map[proto.SessionID]*conn),
 		opened:   make(chan struct{}),
+	}
+	if t := cfg.Throttle; t != nil {
+		s.throttle, s.bucket = newThrottle(*t), newBucket(*t, s.now())
 	}
 	s.era.Store(1)
 	s.tree.store = cfg.Store

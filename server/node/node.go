@@ -250,12 +250,22 @@ func (n *Node) serverConfig() server.Config {
 		SessionlessTimeout: c.SessionlessTimeout,
 		MaxFrame:           c.JuteMaxBuffer,
 		MaxClientCnxns:     c.MaxClientCnxns, MaxCnxns: c.MaxCnxns,
-		GlobalOutstanding: c.GlobalOutstandingLimit,
-		KeepAlive:         c.ClientTCPKeepAlive,
-		SkipACL:           c.SkipACL, Auth: n.authConfig(),
+		GlobalOutstanding: n.globalOutstanding(), Throttle: &c.Throttle,
+		KeepAlive: c.ClientTCPKeepAlive,
+		SkipACL:   c.SkipACL, Auth: n.authConfig(),
 		AllowWord: c.AllowsFourLetterWord,
 		Logger:    n.log, Fatal: n.fatal,
 	}
+}
+
+// globalOutstanding is this server's share of the limit: what voters let in comes together at
+// the leader (spec semantics 15).
+func (n *Node) globalOutstanding() int {
+	voters := n.ensemble.Voters().Len()
+	if n.conf.Standalone || voters <= 2 || n.conf.Role != quorum.Participant {
+		return n.conf.GlobalOutstandingLimit
+	}
+	return max(n.conf.GlobalOutstandingLimit/(voters-1), 1)
 }
 
 func (n *Node) sessionByte() byte {

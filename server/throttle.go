@@ -1,0 +1,276 @@
+package server
+
+import (
+	"container/list"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/zabkeeper/zabkeeper/conf"
+	"github.com/zabkeeper/zabkeeper/proto"
+)
+
+// throttle holds back requests while too many are in progress (spec semantics 15). A request
+// is in progress from the moment it is let in until it is answered or its connection ends.
+type throttle struct {
+	cfg   conf.Throttle
+	gate  gate
+	large atomic.Int64 // bytes of the large requests in progress
+}
+
+// newThrottle returns nil if nothing is to be held back.
+func newThrottle(cfg conf.Throttle) *throttle {
+	if cfg.Requests == 0 && cfg.LargeRequest < 0 {
+		return nil
+	}
+	return &throttle{cfg: cfg, gate: gate{limit: cfg.Requests}}
+}
+
+// holding is what a request has taken of a throttle.
+type holding struct {
+	large int32 // bytes
+	place bool  // in the gate
+}
+
+// release gives back what a request has taken.
+func (t *throttle) release(h holding) {
+	if h.large > 0 {
+		t.large.Add(-int64(h.large))
+	}
+	if h.place {
+		t.gate.leave()
+	}
+}
+
+// fits reports whether a request of n bytes may be in progress beside those that are.
+func (t *throttle) fits(n int) bool {
+	return t.cfg.LargeRequest < 0 || n <= t.cfg.LargeRequest ||
+		t.large.Load()+int64(n) <= int64(t.cfg.LargeRequestBytes)
+}
+
+// reserve books a request of n bytes; false if it is too much.
+func (t *throttle) reserve(n int) (large int32, ok bool) {
+	if t.cfg.LargeRequest < 0 || n <= t.cfg.LargeRequest {
+		return 0, true
+	}
+	if t.large.Add(int64(n)) > int64(t.cfg.LargeRequestBytes) {
+		t.large.Add(-int64(n))
+		return 0, false
+	}
+	return int32(n), true
+}
+
+// letIn waits until the throttle has a place for the frame's request, and notes in c.holds what
+// it took. It returns false if the connection must not go on, which is closed then. late is
+// set when the wait was so long that the request is only to be refused.
+func (c *conn) letIn(t *throttle, frame []byte) (late, ok bool) {
+	large, ok := t.reserve(len(frame))
+	if !ok {
+		c.s.log.Warn().Str("client", c.remote).Int("bytes", len(frame)).Msg("refusing a large request: too many are in progress")
+		c.kill("too many large requests")
+		return false, false
+	}
+	c.holds = holding{large: large}
+	op, known := frameOp(frame)
+	if t.gate.limit == 0 || !known || op == proto.OpAuth || op == proto.OpSASL {
+		return false, true
+	}
+	if t.gate.enter() {
+		c.holds.place = true
+		return false, true
+	}
+	// What this burst has collected before is in progress itself, and must get on.
+	c.handled--
+	c.endBurst()
+	c.handled++
+	began := time.Now()
+	var stale <-chan time.Time
+	if t.cfg.StaleLatency && op != proto.OpCloseSession {
+		timer := time.NewTimer(time.Duration(c.timeout) * time.Millisecond)
+		defer timer.Stop()
+		stale = timer.C
+	}
+	if !t.gate.wait(c.dead, stale) {
+		c.kill("a request waited for longer than the session lives")
+		return false, false
+	}
+	c.holds.place = true
+	c.burst = c.s.now()
+	return t.cfg.OpWait > 0 && time.Since(began) > t.cfg.OpWait && op != proto.OpPing && op != proto.OpCloseSession, true
+}
+
+// frameOp returns the operation in a request header, false if the frame is too short for one.
+func frameOp(frame []byte) (proto.Op, bool) {
+	if len(frame) < headerLen {
+		return 0, false
+	}
+	return proto.Op(int32(frame[4])<<24 | int32(frame[5])<<16 | int32(frame[6])<<8 | int32(frame[7])), true
+}
+
+// refuseLate answers a request that has waited for too long without doing it.
+func (c *conn) refuseLate(frame []byte) bool {
+	op, _ := frameOp(frame)
+	xid := proto.Xid(int32(frame[0])<<24 | int32(frame[1])<<16 | int32(frame[2])<<8 | int32(frame[3]))
+	return c.refuse(&request{xid: xid, op: op, since: c.burst, who: c.who.Load()}, proto.CodeThrottledOp)
+}
+
+// letGo gives back what the request that was just handled holds, if it was answered at once.
+func (c *conn) letGo(t *throttle) {
+	t.release(c.holds)
+	c.holds = holding{}
+}
+
+// gate lets a limited number of requests in, those that wait in the order of their coming. A
+// place that comes free is handed on, so that nobody who comes later can take it.
+type gate struct {
+	limit int // 0: none
+
+	mu      sync.Mutex
+	inside  int
+	waiting list.List // of chan struct{}, closed when its owner is in
+}
+
+// enter takes a place if one is free and nobody waits for it.
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.inside >= g.limit || g.waiting.Len() > 0 {
+		return false
+	}
+	g.inside++
+	return true
+}
+
+// wait takes a place in its turn. It gives up, false, when dead is closed or stale fires.
+func (g *gate) wait(dead <-chan struct{}, stale <-chan time.Time) bool {
+	turn := make(chan struct{})
+	g.mu.Lock()
+	if g.inside < g.limit && g.waiting.Len() == 0 {
+		g.inside++
+		g.mu.Unlock()
+		return true
+	}
+	mine := g.waiting.PushBack(turn)
+	g.mu.Unlock()
+	select {
+	case <-turn:
+		return true
+	case <-dead:
+	case <-stale:
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-turn: // handed over in the last moment
+		g.next()
+	default:
+		g.waiting.Remove(mine)
+	}
+	return false
+}
+
+// leave gives a place back.
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.next()
+}
+
+// next hands a place on. The caller holds g.mu.
+func (g *gate) next() {
+	first := g.waiting.Front()
+	if first == nil {
+		g.inside--
+		return
+	}
+	close(g.waiting.Remove(first).(chan struct{}))
+}
+
+// bucket limits how fast connections get sessions: a token bucket, and on top of it a
+// probability of being dropped that rises while the bucket is empty (the "BLUE" queue
+// management of W. Feng et al.).
+type bucket struct {
+	cfg                    conf.Throttle
+	capacity, perFill      int64
+	global, renewal, local int64
+	fill, freeze           int64 // ns
+
+	mu                 sync.Mutex
+	tokens             int64
+	filledAt, frozenAt int64 // ns
+	drop               float64
+}
+
+// newBucket returns nil if connections are not limited.
+func newBucket(cfg conf.Throttle, now int64) *bucket {
+	if cfg.ConnectionTokens == 0 {
+		return nil
+	}
+	b := &bucket{
+		cfg: cfg, capacity: int64(cfg.ConnectionTokens), perFill: int64(cfg.FillCount), global: 1, renewal: 1, local: 1,
+		fill: int64(cfg.FillTime), freeze: int64(cfg.FreezeTime), filledAt: now, frozenAt: now,
+	}
+	if cfg.Weighted {
+		b.local = int64(cfg.LocalWeight)
+		b.global, b.renewal = max(int64(cfg.GlobalWeight), b.local), max(int64(cfg.RenewWeight), b.local)
+		b.capacity *= b.global
+		b.perFill *= b.global
+	}
+	b.tokens = b.capacity
+	return b
+}
+
+// take takes tokens for one connection; false means that it has to go. now is in ns, chance a
+// number of [0,1).
+func (b *bucket) take(need, now int64, chance float64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if passed := now - b.filledAt; passed > b.fill {
+		missing := b.capacity - b.tokens
+		// Whole fills, so that nothing is lost to rounding; what would overflow fills it up.
+		fills := passed / b.fill
+		if fills >= missing/b.perFill+1 {
+			b.tokens = b.capacity
+		} else {
+			b.tokens += fills * b.perFill
+		}
+		b.filledAt += fills * b.fill
+	}
+	if b.freeze >= 0 && !b.survive(now, chance) {
+		return false
+	}
+	if b.tokens < need {
+		return false
+	}
+	b.tokens -= need
+	return true
+}
+
+// survive adapts the probability of a drop and draws.
+func (b *bucket) survive(now int64, chance float64) bool {
+	if now-b.frozenAt > b.freeze {
+		missing := b.capacity - b.tokens
+		switch {
+		case missing == b.capacity:
+			b.drop = min(b.drop+b.cfg.DropIncrease, 1)
+		case float64(missing) <= float64(b.capacity)*b.cfg.DecreaseRatio:
+			b.drop = max(b.drop-b.cfg.DropDecrease, 0)
+		}
+		b.frozenAt = now
+	}
+	return chance >= b.drop
+}
+
+// afford takes the tokens of a connection that asks for a session.
+func (c *conn) afford(renewal bool) bool {
+	b := c.s.bucket
+	if b == nil {
+		return true
+	}
+	need := b.global
+	if renewal {
+		need = b.renewal
+	}
+	return b.take(need, c.s.now(), rand.Float64())
+}
