@@ -27,6 +27,11 @@ type Config struct {
 	Ensemble      bool
 	EnsembleNames []string
 
+	// X509 offers scheme x509; X509Super is the name, as DistinguishedName writes it, of the
+	// certificate that may do everything, empty: none may.
+	X509      bool
+	X509Super string
+
 	// Required are the schemes of which a connection must have proved an identity before
 	// anything but authentication is answered; empty: none is required.
 	Required []string
@@ -51,6 +56,9 @@ func New(cfg Config) (*Authenticator, error) {
 	if cfg.Ensemble {
 		a.providers[SchemeEnsemble] = ensembleProvider{names: slices.Clone(cfg.EnsembleNames)}
 	}
+	if cfg.X509 {
+		a.providers[SchemeX509] = x509Provider{super: cfg.X509Super}
+	}
 	for _, scheme := range cfg.Required {
 		if a.providers[scheme] == nil {
 			return nil, fmt.Errorf("auth: scheme %q is required, but not offered", scheme)
@@ -63,6 +71,10 @@ func New(cfg Config) (*Authenticator, error) {
 type Peer struct {
 	// IP is its address as ZooKeeper writes it into identities.
 	IP string
+	// Certified says that it has shown a certificate that was verified, and Subject is then the
+	// certificate's name, see DistinguishedName.
+	Certified bool
+	Subject   string
 }
 
 // Verdict is what becomes of an auth packet.

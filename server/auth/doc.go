@@ -6,6 +6,7 @@
 //	ip        the address of the connection; every connection has it from the start
 //	digest    a name and the hash of name and password; proves itself
 //	ensemble  a client names the ensemble that it means; no identity
+//	x509      the name of the certificate that the client has shown
 //	sasl      an exchange of tokens, DIGEST-MD5; see Exchange
 //
 // What a client sends with operation auth goes to Authenticate. Identities that it proves are

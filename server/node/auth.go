@@ -12,5 +12,6 @@ func (n *Node) authConfig() auth.Config {
 	return auth.Config{
 		NoDigest: !n.conf.OffersScheme("digest"), SuperDigest: c.SuperDigest,
 		Ensemble: slices.Contains(c.Providers, auth.SchemeEnsemble), EnsembleNames: c.EnsembleNames,
+		X509: n.conf.OffersScheme(auth.SchemeX509), X509Super: c.X509Super,
 	}
 }
