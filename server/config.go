@@ -12,6 +12,7 @@ import (
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/server/auth"
 	"github.com/zabkeeper/zabkeeper/server/fourletter"
+	"github.com/zabkeeper/zabkeeper/znode"
 )
 
 // Config is what a Server is made of. Fields without a default must be set.
@@ -73,8 +74,9 @@ type Config struct {
 	KeepAlive bool
 	// SkipACL switches permission checks off.
 	SkipACL bool
-	// Auth says who may prove to be whom.
-	Auth auth.Config
+	// Auth says who may prove to be whom, Schemes what that counts for in ACLs.
+	Auth    auth.Config
+	Schemes znode.Schemes
 	// AllowWord says whether a four-letter word may be executed. Default: ruok, srvr, stat,
 	// mntr, isro and conf, which are cheap.
 	AllowWord func(word string) bool

@@ -8,7 +8,6 @@ import (
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/server/auth"
 	"github.com/zabkeeper/zabkeeper/server/watch"
-	"github.com/zabkeeper/zabkeeper/znode"
 )
 
 // conn is one client connection. Its reader (run) decodes requests, answers those that wait
@@ -94,7 +93,7 @@ func newConn(s *Server, nc net.Conn, id uint64, ip string) *conn {
 	}
 	c.room.L = &c.mu
 	c.active.Store(c.born)
-	c.who.Store(newIdentity(s.auth.Initial(&c.peer), znode.SuperID(), s.cfg.SkipACL))
+	c.who.Store(newIdentity(s.auth.Initial(&c.peer), &s.cfg))
 	return c
 }
 

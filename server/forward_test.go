@@ -11,7 +11,7 @@ import (
 
 func TestEnvelopesRoundTrip(t *testing.T) {
 	ids := []proto.ID{{Scheme: "ip", ID: "127.0.0.1"}, {Scheme: "digest", ID: "u:x"}}
-	who := newIdentity(ids, znode.SuperID(), true)
+	who := newIdentity(ids, &Config{SkipACL: true})
 	if len(who.judged) != 3 || len(who.ids) != 2 {
 		t.Fatalf("identity %+v", who)
 	}
@@ -51,7 +51,7 @@ func TestEnvelopesRoundTrip(t *testing.T) {
 
 // FuzzForward: no payload makes a decoder panic, and what one accepts it writes again.
 func FuzzForward(f *testing.F) {
-	who := newIdentity([]proto.ID{{Scheme: "ip", ID: "::1"}}, proto.ID{}, false)
+	who := newIdentity([]proto.ID{{Scheme: "ip", ID: "::1"}}, &Config{})
 	e := envelope{conn: 1, session: 2, cxid: 3, op: proto.OpCreate, timeout: 4, ids: who.encoded, body: []byte("b")}
 	f.Add(e.append(nil))
 	f.Add(ticket{1, 2}.encode())
@@ -67,7 +67,7 @@ func FuzzForward(f *testing.F) {
 				t.Errorf("envelope %x: %+v, %v", b, got, err)
 			}
 			if ids, err := decodeIDs(e.ids); err == nil {
-				if got, err := decodeIDs(newIdentity(ids, proto.ID{}, false).encoded); err != nil || !reflect.DeepEqual(got, ids) {
+				if got, err := decodeIDs(newIdentity(ids, &Config{}).encoded); err != nil || !reflect.DeepEqual(got, ids) {
 					t.Errorf("identities %x: %v, %v", e.ids, got, err)
 				}
 			}

@@ -13,17 +13,17 @@ import (
 // makes a new one.
 type identity struct {
 	ids []proto.ID
-	// judged is ids, plus super on a server that skips ACL checks: what local reads and
-	// the delivery of events are judged by.
+	// judged is what ids count for, and super on a server that skips ACL checks: what local
+	// reads and the delivery of events are judged by.
 	judged []proto.ID
 	// encoded is ids as in an envelope.
 	encoded []byte
 }
 
-func newIdentity(ids []proto.ID, super proto.ID, skipACL bool) *identity {
-	who := &identity{ids: ids, judged: ids}
-	if skipACL {
-		who.judged = append(append([]proto.ID(nil), ids...), super)
+func newIdentity(ids []proto.ID, cfg *Config) *identity {
+	who := &identity{ids: ids, judged: cfg.Schemes.Judged(ids)}
+	if cfg.SkipACL {
+		who.judged = append(slices.Clone(who.judged), znode.SuperID())
 	}
 	who.encoded = jute.AppendCount(who.encoded, len(ids))
 	for _, id := range ids {
@@ -66,7 +66,7 @@ func (c *conn) identify(ids []proto.ID) bool {
 		return false
 	}
 	if len(all) > len(old) {
-		c.who.Store(newIdentity(all, znode.SuperID(), c.s.cfg.SkipACL))
+		c.who.Store(newIdentity(all, &c.s.cfg))
 	}
 	return true
 }

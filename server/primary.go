@@ -159,7 +159,7 @@ func (p *primary) run() {
 // (spec semantics 9.2).
 func (p *primary) takeOver() {
 	cfg := &p.s.cfg
-	p.prep = znode.NewPreparer(cfg.Store, znode.PrepareOptions{JuteMaxBuffer: cfg.MaxFrame, SkipACL: cfg.SkipACL})
+	p.prep = znode.NewPreparer(cfg.Store, znode.PrepareOptions{JuteMaxBuffer: cfg.MaxFrame, SkipACL: cfg.SkipACL, Schemes: cfg.Schemes})
 	p.sessions = session.New(int32(cfg.TickTime.Milliseconds()))
 	cfg.Store.Sessions(func(id proto.SessionID, timeout int32) bool {
 		p.sessions.Restore(id, timeout)

@@ -14,8 +14,8 @@ const (
 	SchemeDigest = "digest"
 	SchemeIP     = "ip"
 	SchemeSuper  = "super"
-	schemeX509   = "x509"
-	schemeSASL   = "sasl"
+	SchemeX509   = "x509"
+	SchemeSASL   = "sasl"
 )
 
 const anyone = "anyone"
@@ -24,8 +24,9 @@ const anyone = "anyone"
 // gives it to all its connections' reads.
 func SuperID() proto.ID { return proto.ID{Scheme: SchemeSuper} }
 
-// Allowed reports whether a connection with the given identities may do at least one of the
-// needed things under acl (spec semantics 7.2). A nil or empty list allows everything.
+// Allowed reports whether a connection with the given identities, as Schemes.Judged returns
+// them, may do at least one of the needed things under acl (spec semantics 7.2). A nil or
+// empty list allows everything.
 func Allowed(acl []proto.ACL, needed proto.Perms, ids []proto.ID) bool {
 	if len(acl) == 0 {
 		return true
@@ -48,8 +49,12 @@ func matchesAny(entry *proto.ID, ids []proto.ID) bool {
 	switch entry.Scheme {
 	case SchemeWorld:
 		return entry.ID == anyone
-	case SchemeDigest, schemeX509, schemeSASL:
+	case SchemeDigest:
 		return slices.Contains(ids, *entry)
+	case SchemeX509:
+		return slices.Contains(ids, *entry) || slices.Contains(ids, x509Super)
+	case SchemeSASL:
+		return slices.Contains(ids, *entry) || slices.Contains(ids, saslSuper)
 	case SchemeIP:
 		network, ok := parseNetwork(entry.ID)
 		if !ok {
@@ -69,7 +74,7 @@ func matchesAny(entry *proto.ID, ids []proto.ID) bool {
 // that stand for a person. The list may be acl itself. The code is CodeInvalidACL for a list
 // that is empty or holds an entry that no client may store, CodeMarshallingError if the
 // result would be longer than maxBytes encoded.
-func FixACL(acl []proto.ACL, ids []proto.ID, maxBytes int) ([]proto.ACL, proto.Code) {
+func (s *Schemes) FixACL(acl []proto.ACL, ids []proto.ID, maxBytes int) ([]proto.ACL, proto.Code) {
 	if len(acl) == 0 {
 		return nil, proto.CodeInvalidACL
 	}
@@ -79,21 +84,21 @@ func FixACL(acl []proto.ACL, ids []proto.ID, maxBytes int) ([]proto.ACL, proto.C
 		switch id := &acl[i].ID; {
 		case id.Scheme == SchemeAuth:
 			expand = true
-		case !validEntry(id):
+		case !s.validEntry(id):
 			return nil, proto.CodeInvalidACL
 		}
 	}
 	if !expand {
 		return acl, proto.CodeOK
 	}
-	return expandAuth(acl, ids, maxBytes)
+	return s.expandAuth(acl, ids, maxBytes)
 }
 
 // expandAuth replaces the "auth" entries. Duplicates that arise stay, as in ZooKeeper.
-func expandAuth(acl []proto.ACL, ids []proto.ID, maxBytes int) ([]proto.ACL, proto.Code) {
+func (s *Schemes) expandAuth(acl []proto.ACL, ids []proto.ID, maxBytes int) ([]proto.ACL, proto.Code) {
 	people := make([]proto.ID, 0, len(ids))
 	for _, id := range ids {
-		if id.Scheme == SchemeDigest || id.Scheme == schemeX509 || id.Scheme == schemeSASL {
+		if s.known(id.Scheme) {
 			people = append(people, id)
 		}
 	}
@@ -150,26 +155,6 @@ func dropDuplicates(acl []proto.ACL) []proto.ACL {
 		}
 	}
 	return unique
-}
-
-// validEntry reports whether a client may store an ACL entry for id, "auth" aside.
-func validEntry(id *proto.ID) bool {
-	switch id.Scheme {
-	case SchemeWorld:
-		return id.ID == anyone
-	case SchemeDigest:
-		return validDigest(id.ID)
-	case SchemeIP:
-		_, ok := parseNetwork(id.ID)
-		return ok
-	}
-	return false
-}
-
-// validDigest: exactly two parts between colons, trailing empty parts not counted. "a:b",
-// ":b" and even "a:b:" are valid; "a", "a:", ":" and "a:b:c" are not.
-func validDigest(id string) bool {
-	return strings.Count(strings.TrimRight(id, ":"), ":") == 1
 }
 
 // RedactACL returns acl as somebody sees it who may read but not administer a node: with

@@ -143,7 +143,7 @@ func TestACLEntryValidity(t *testing.T) {
 	}
 	try := func(scheme, name string, want proto.Code) {
 		acl := []proto.ACL{entry(31, scheme, name)}
-		got, code := znode.FixACL(acl, nil, 1<<20)
+		got, code := new(znode.Schemes).FixACL(acl, nil, 1<<20)
 		if code != want || (code == proto.CodeOK && !slices.Equal(got, acl)) {
 			t.Errorf("%s:%s: %v, %v", scheme, name, got, code)
 		}
@@ -205,7 +205,7 @@ func TestFixACL(t *testing.T) {
 			[]proto.ACL{entry(255, "world", "anyone"), entry(-3, "digest", "a:b"), entry(0, "ip", "::1")},
 		},
 	} {
-		got, code := znode.FixACL(tc.acl, tc.ids, 1<<20)
+		got, code := new(znode.Schemes).FixACL(tc.acl, tc.ids, 1<<20)
 		if tc.want == nil && code == proto.CodeInvalidACL && got == nil {
 			continue
 		}
@@ -223,7 +223,7 @@ func TestFixACLIsBounded(t *testing.T) {
 		acl = append(acl, a, a)
 		want = append(want, a)
 	}
-	got, code := znode.FixACL(acl, nil, 1<<20)
+	got, code := new(znode.Schemes).FixACL(acl, nil, 1<<20)
 	if code != proto.CodeOK || !slices.Equal(got, want) {
 		t.Errorf("%v, %d entries", code, len(got))
 	}
@@ -234,7 +234,7 @@ func TestFixACLIsBounded(t *testing.T) {
 	for i := range acl {
 		acl[i].ID = id("auth", "")
 	}
-	if _, code := znode.FixACL(acl, ids, 1<<20); code != proto.CodeMarshallingError {
+	if _, code := new(znode.Schemes).FixACL(acl, ids, 1<<20); code != proto.CodeMarshallingError {
 		t.Errorf("list of 40 million entries: %v", code)
 	}
 }

@@ -15,6 +15,8 @@ type PrepareOptions struct {
 	JuteMaxBuffer int
 	// SkipACL lets everybody do everything (zookeeper.skipACL).
 	SkipACL bool
+	// Schemes are the authentication schemes that count.
+	Schemes Schemes
 }
 
 // Request is a write as the leader gets it.
@@ -45,10 +47,12 @@ type Preparer struct {
 	view    View
 	limit   int // MaxTxn
 	skipACL bool
+	schemes Schemes
 	pending pending
 
 	// Of the request that is being prepared.
 	request *Request
+	judged  []proto.ID // what its identities count for
 	zxid    zxid.ID
 	room    int // left for bodies in the transaction
 }
@@ -63,6 +67,7 @@ func NewPreparer(view View, opts PrepareOptions) *Preparer {
 		view:    view,
 		limit:   MaxTxn(opts.JuteMaxBuffer),
 		skipACL: opts.SkipACL,
+		schemes: opts.Schemes,
 		pending: newPending(),
 	}
 }
@@ -75,14 +80,14 @@ func (p *Preparer) Applied(z zxid.ID) { p.pending.prune(z) }
 // that fails one of errors alone (spec semantics 3.1, 6). nowMs is the time of day in
 // ms since 1970. Buffers in the result alias r.Body.
 func (p *Preparer) Prepare(r *Request, id zxid.ID, nowMs int64) proto.Txn {
-	p.request, p.zxid = r, id
+	p.request, p.zxid, p.judged = r, id, p.schemes.Judged(r.IDs)
 	p.room = p.limit - lenHeader - lenDigest
 	header := proto.TxnHeader{ClientID: r.Session, Cxid: r.Cxid, Zxid: id, Time: nowMs, Type: r.Op}
 	body, code := p.body(r)
 	if code != proto.CodeOK {
 		header.Type, body = proto.OpError, &proto.ErrorTxn{Err: code}
 	}
-	p.request = nil
+	p.request, p.judged = nil, nil
 	return proto.Txn{TxnHeader: header, Body: body}
 }
 
@@ -251,5 +256,5 @@ func (p *Preparer) putDeleted(path string) {
 }
 
 func (p *Preparer) allowed(s *nodeState, needed proto.Perms) bool {
-	return p.skipACL || Allowed(s.acl, needed, p.request.IDs)
+	return p.skipACL || Allowed(s.acl, needed, p.judged)
 }

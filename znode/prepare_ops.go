@@ -25,7 +25,7 @@ func (p *Preparer) create(op proto.Op, r *proto.CreateRequest) (proto.TxnBody, p
 	case !weakPath(r.Path):
 		return nil, proto.CodeBadArguments
 	}
-	acl, code := FixACL(r.ACL, p.request.IDs, p.room)
+	acl, code := p.schemes.FixACL(r.ACL, p.request.IDs, p.room)
 	if code != proto.CodeOK {
 		return nil, code
 	}
@@ -136,7 +136,7 @@ func (p *Preparer) setACL(r *proto.SetACLRequest) (proto.TxnBody, proto.Code) {
 	case !ValidatePath(r.Path):
 		return nil, proto.CodeBadArguments
 	}
-	acl, code := FixACL(r.ACL, p.request.IDs, p.room)
+	acl, code := p.schemes.FixACL(r.ACL, p.request.IDs, p.room)
 	if code != proto.CodeOK {
 		return nil, code
 	}

@@ -3,8 +3,8 @@ package znode
 import "github.com/zabkeeper/zabkeeper/proto"
 
 // The reads answer from one View, which must not change while they run. They follow
-// spec semantics 3.2; ids are the identities of the connection that asks. A code other than
-// CodeOK comes with zero values. Results must not be changed by the caller.
+// spec semantics 3.2; ids are what Schemes.Judged returns for the connection that asks. A
+// code other than CodeOK comes with zero values. Results must not be changed by the caller.
 
 // Exists returns the Stat of the node at path. It is the one read that refuses a
 // path, for a NUL alone, with CodeBadArguments. A missing node is CodeNoNode; the watch

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/zabkeeper/zabkeeper/server/auth"
+	"github.com/zabkeeper/zabkeeper/znode"
 )
 
 // authConfig says how clients prove who they are.
@@ -13,5 +14,15 @@ func (n *Node) authConfig() auth.Config {
 		NoDigest: !n.conf.OffersScheme("digest"), SuperDigest: c.SuperDigest,
 		Ensemble: slices.Contains(c.Providers, auth.SchemeEnsemble), EnsembleNames: c.EnsembleNames,
 		X509: n.conf.OffersScheme(auth.SchemeX509), X509Super: c.X509Super,
+	}
+}
+
+// schemes says what identities count for in ACLs.
+func (n *Node) schemes() znode.Schemes {
+	c := &n.conf.Auth
+	return znode.Schemes{
+		NoDigest: !n.conf.OffersScheme(znode.SchemeDigest),
+		X509:     n.conf.OffersScheme(znode.SchemeX509), X509Super: c.X509Super,
+		SASL: n.conf.OffersScheme(znode.SchemeSASL), SASLAnyUser: c.SASLAnyUser,
 	}
 }

@@ -252,7 +252,7 @@ func (n *Node) serverConfig() server.Config {
 		MaxClientCnxns:     c.MaxClientCnxns, MaxCnxns: c.MaxCnxns,
 		GlobalOutstanding: n.globalOutstanding(), Throttle: &c.Throttle,
 		KeepAlive: c.ClientTCPKeepAlive,
-		SkipACL:   c.SkipACL, Auth: n.authConfig(),
+		SkipACL:   c.SkipACL, Auth: n.authConfig(), Schemes: n.schemes(),
 		AllowWord: c.AllowsFourLetterWord,
 		Logger:    n.log, Fatal: n.fatal,
 	}
