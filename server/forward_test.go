@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/zabkeeper/zabkeeper/proto"
-	"github.com/zabkeeper/zabkeeper/znode"
 )
 
 func TestEnvelopesRoundTrip(t *testing.T) {
