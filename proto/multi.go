@@ -61,9 +61,9 @@ func (r MultiRequest) Append(dst []byte) []byte {
 }
 
 // Decode implements Record, with the rules of spec client-protocol 8. An operation that may
-// not stand in this kind of multi, a null path, a null ACL list and a create mode that does
-// not fit its operation are errors, as in Apache ZooKeeper. A create or create2 of
-// a container is turned into the createContainer that it is there. The watch flag of reads
+// not stand in this kind of multi and a null path are errors; so are a null ACL list and
+// a mode that does not fit in all creations but createTTL, as in Apache ZooKeeper. A create or
+// create2 of a container is turned into the createContainer that it is there. The watch flag of reads
 // is cleared: a multiRead leaves no watches.
 func (r *MultiRequest) Decode(c *jute.Cursor) {
 	r.Ops = nil
@@ -99,11 +99,10 @@ func decodeMultiOp(c *jute.Cursor, op Op, read bool) MultiOp {
 		req.Decode(c)
 		return MultiOp{Op: checkMultiCreate(c, op, req), Request: req}
 	case OpCreateTTL:
+		// Neither its mode nor a null ACL list is looked at here: they are refused for this
+		// operation alone, as in Apache ZooKeeper.
 		req := new(CreateTTLRequest)
 		req.Decode(c)
-		if req.ACL == nil {
-			c.Fail("null ACL list inside a multi")
-		}
 		return MultiOp{Op: op, Request: req}
 	}
 	req := NewRequest(op)

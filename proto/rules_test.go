@@ -130,7 +130,7 @@ func TestMultiRules(t *testing.T) {
 		{"null ACL", proto.OpMulti, multi(create(proto.OpCreate, 0, nil)), false},
 		{"empty ACL", proto.OpMulti, multi(create(proto.OpCreate, 0, []proto.ACL{})), true},
 		{"TTL", proto.OpMulti, multi(ttl(acl)), true},
-		{"TTL with null ACL", proto.OpMulti, multi(ttl(nil)), false},
+		{"TTL with null ACL", proto.OpMulti, multi(ttl(nil)), true},
 		{"null path", proto.OpMulti, unhex(t, "00000005 00 ffffffff ffffffff ffffffff 00000000 ffffffff 01 ffffffff"), false},
 		{"null path in multiRead", proto.OpMultiRead, unhex(t, "00000004 00 ffffffff ffffffff 00 ffffffff 01 ffffffff"), false},
 		{"end by done, not by type", proto.OpMulti, unhex(t, "00000002 01 00000000"), true},

@@ -201,8 +201,8 @@ func TestImpossibleTransactions(t *testing.T) {
 	}
 }
 
-// TestContainerAndTTLTransactions: logs that hold them can be applied, though requests for
-// them are refused.
+// TestContainerAndTTLTransactions: the transactions of other kinds of nodes set their marks and are
+// undone by deleteContainer.
 func TestContainerAndTTLTransactions(t *testing.T) {
 	tree := newMemTree()
 	changes := znode.NewChanges(tree)

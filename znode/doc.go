@@ -40,12 +40,22 @@
 // children, is the C of spec semantics 2; clients see 2C - numChildren as cversion. The usual
 // ACL, world:anyone:all, is kept as nil.
 //
+// # Containers and nodes with a time to live
+//
+// A Node has its kind in its owner word. Whoever leads looks for nodes that are Expired and
+// has each one judged again by PrepareExpiry, against everything proposed; Apply deletes them like
+// any other node. Clients are shown no owner.
+//
 // # Divergences from ZooKeeper, on purpose
 //
 //   - A creation counter that has reached its end sticks there, but pzxid moves on.
-//   - Containers, TTL nodes and reconfiguration are answered with CodeUnimplemented; so
-//     is create with the container flag, which ZooKeeper takes for a plain node.
-//   - createTTL without a TTL flag is refused instead of stopping the server.
+//   - Reconfiguration is answered with CodeUnimplemented.
+//   - createTTL without a TTL flag is refused instead of stopping the server. Inside a
+//     multi it is a plain creation, as in ZooKeeper.
+//   - What deletes containers and nodes with a time to live deletes nothing else: no persistent
+//     node that has taken the place of one, and no node that something pending has touched.
+//   - The mark of a node with a time to live is one whatever ExtendedTypes says; in ZooKeeper it
+//     becomes an ephemeral of a strange session when the setting is switched off.
 //   - An ephemeral is refused whose session the tree does not know, and a session whose
 //     id is in use or has a meaning of its own as an owner word.
 //   - A transaction that would be longer than MaxTxn is refused with CodeMarshallingError; a

@@ -106,9 +106,13 @@ func FuzzPrepare(f *testing.F) {
 	add(proto.OpSetData, proto.SetDataRequest{Path: "/", Version: 0})
 	add(proto.OpSetACL, proto.SetACLRequest{Path: "/", ACL: []proto.ACL{entry(31, "auth", ""), entry(1, "ip", "::/0")}, Version: -1})
 	add(proto.OpMulti, multi(opCreate("/m", 2), opSet("/m0000000000", "x", 0), opDelete("/", -1)))
+	add(proto.OpCreateContainer, proto.CreateRequest{Path: "/c", ACL: open, Mode: 4})
+	add(proto.OpCreateTTL, proto.CreateTTLRequest{Path: "/t", ACL: open, Mode: 6, TTL: 1})
+	add(proto.OpMulti, multi(opCreate("/c", 4), opTTL("/c/t", 5, 9), opTTL("/c/p", 0, -1)))
+	add(proto.OpDeleteContainer, proto.DeleteContainerRequest{Path: "/c"})
 	add(proto.OpCloseSession, nil)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c := newClusterWith(t, znode.PrepareOptions{JuteMaxBuffer: 512})
+		c := newClusterWith(t, znode.PrepareOptions{JuteMaxBuffer: 512, ExtendedTypes: true})
 		c.ids = []proto.ID{aliceID, bobID}
 		for i, b := range records(b) {
 			if len(b) == 0 {

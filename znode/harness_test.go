@@ -321,6 +321,10 @@ func opCreate2(path string, mode proto.CreateMode) proto.MultiOp {
 	return proto.MultiOp{Op: proto.OpCreate2, Request: &proto.CreateRequest{Path: path, ACL: open, Mode: mode}}
 }
 
+func opTTL(path string, mode proto.CreateMode, ttl int64) proto.MultiOp {
+	return proto.MultiOp{Op: proto.OpCreateTTL, Request: &proto.CreateTTLRequest{Path: path, ACL: open, Mode: mode, TTL: ttl}}
+}
+
 func opDelete(path string, version int32) proto.MultiOp {
 	return proto.MultiOp{Op: proto.OpDelete, Request: &proto.DeleteRequest{Path: path, Version: version}}
 }

@@ -31,6 +31,8 @@ type modelNode struct {
 	version, aversion   int32
 	born, died, initial int32 // children
 	owner               proto.SessionID
+	container           bool
+	ttl                 int64
 }
 
 // outcome is everything a client or a watcher can see of a request.
@@ -108,8 +110,11 @@ func (m *model) exec(r *modelRequest) outcome {
 			switch op.Op {
 			case proto.OpCreate:
 				result.Path = sub.path
-			case proto.OpCreate2:
-				result.Path, result.Stat = sub.path, sub.stat
+			case proto.OpCreate2, proto.OpCreateContainer, proto.OpCreateTTL:
+				result.Type, result.Path, result.Stat = proto.OpCreate2, sub.path, sub.stat
+				if ttl, is := op.Request.(*proto.CreateTTLRequest); is && ttl.Mode < 5 {
+					result.Type, result.Stat = proto.OpCreate, proto.Stat{}
+				}
 			case proto.OpSetData:
 				result.Stat = sub.stat
 			}
@@ -156,14 +161,30 @@ func fails(current, expected int32) bool { return expected != -1 && current != e
 func (m *model) one(r *modelRequest, op proto.Op, body proto.Request) outcome {
 	var o outcome
 	if !m.sessions[r.session] {
-		if create, is := body.(*proto.CreateRequest); is && (create.Mode < 0 || create.Mode > 6) {
+		if create, is := body.(*proto.CreateRequest); is && (create.Mode < 0 || create.Mode > 4) {
+			return outcome{code: badArgs}
+		}
+		if create, is := body.(*proto.CreateTTLRequest); is && badTTL(r, create) {
 			return outcome{code: badArgs}
 		}
 		return outcome{code: expired}
 	}
 	switch q := body.(type) {
 	case *proto.CreateRequest:
-		return m.create(r, op, q)
+		if q.Mode < 0 || q.Mode > 4 {
+			return outcome{code: badArgs}
+		}
+		return m.create(r, op, q, 0)
+	case *proto.CreateTTLRequest:
+		if badTTL(r, q) {
+			return outcome{code: badArgs}
+		}
+		plain := &proto.CreateRequest{Path: q.Path, Data: q.Data, ACL: q.ACL, Mode: q.Mode}
+		if q.Mode < 5 {
+			return m.create(r, proto.OpCreate, plain, 0)
+		}
+		plain.Mode = map[proto.CreateMode]proto.CreateMode{5: 0, 6: 2}[q.Mode]
+		return m.create(r, op, plain, q.TTL)
 	case *proto.DeleteRequest:
 		n, parent := m.nodes[q.Path], ""
 		if strings.Contains(q.Path, "/") {
@@ -233,11 +254,17 @@ func (m *model) guard(r *modelRequest, path string, perm proto.Perms) proto.Code
 	return ok
 }
 
-func (m *model) create(r *modelRequest, op proto.Op, q *proto.CreateRequest) outcome {
-	ephemeral, sequential := q.Mode&1 != 0, q.Mode&2 != 0
-	if q.Mode < 0 || q.Mode > 3 {
-		return outcome{code: badArgs}
+// badTTL: inside a multi modes without a time to live are plain creations.
+func badTTL(r *modelRequest, q *proto.CreateTTLRequest) bool {
+	if q.Mode < 5 && q.Mode >= 0 {
+		return r.op != proto.OpMulti
 	}
+	return q.Mode < 0 || q.Mode > 6 || q.TTL < 1 || q.TTL > 1<<40-1
+}
+
+// create makes a node; a mode of 4 says nothing but that.
+func (m *model) create(r *modelRequest, op proto.Op, q *proto.CreateRequest, ttl int64) outcome {
+	ephemeral, sequential := q.Mode&1 != 0, q.Mode&2 != 0
 	if !strings.Contains(q.Path, "/") || strings.Contains(q.Path, "\x00") {
 		return outcome{code: badArgs}
 	}
@@ -265,14 +292,16 @@ func (m *model) create(r *modelRequest, op proto.Op, q *proto.CreateRequest) out
 		return outcome{code: noChildren}
 	}
 	n := &modelNode{data: q.Data, acl: acl, czxid: m.zxid, mzxid: m.zxid, pzxid: m.zxid, ctime: m.now, mtime: m.now}
-	if ephemeral {
+	n.container = op == proto.OpCreateContainer || q.Mode == 4 && r.op == proto.OpMulti
+	n.ttl = ttl
+	if ephemeral && !n.container {
 		n.owner = r.session
 	}
 	m.nodes[path] = n
 	p.born++
 	p.pzxid = m.zxid
 	o := outcome{path: path, triggers: "data " + path + " NodeCreated\nchild " + parent + " NodeChildrenChanged\n"}
-	if op == proto.OpCreate2 {
+	if op != proto.OpCreate {
 		o.stat = m.stat(path)
 	}
 	return o

@@ -30,7 +30,9 @@ func TestMultiCodes(t *testing.T) {
 		{"permission", []proto.MultiOp{opCreate("/a", 0), opCreate("/shut/x", 0)}, []proto.Code{0, noAuth}},
 		{"ephemeral", []proto.MultiOp{opCreate("/e", proto.ModeEphemeral), opCreate2("/e2", proto.ModeEphemeralSequential)}, []proto.Code{0, 0}},
 		{"child of a new ephemeral", []proto.MultiOp{opCreate("/e", proto.ModeEphemeral), opCreate("/e/x", 0)}, []proto.Code{0, noChildren}},
-		{"container", []proto.MultiOp{opCreate("/a", 0), container}, []proto.Code{0, unimpl}},
+		{"container", []proto.MultiOp{opCreate("/a", 0), container}, []proto.Code{0, 0}},
+		{"TTL while that is off", []proto.MultiOp{opCreate("/a", 0), opTTL("/t", 5, 1)}, []proto.Code{0, unimpl}},
+		{"TTL with unknown flags", []proto.MultiOp{opCreate("/a", 0), opTTL("/t", 9, 1)}, []proto.Code{0, badArgs}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := tableTree(t)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/proto/jute"
+	"github.com/zabkeeper/zabkeeper/znode"
 )
 
 const (
@@ -27,7 +28,12 @@ const (
 // allows READ alone and has a child, /locked that allows nothing.
 func tableTree(t *testing.T) *cluster {
 	t.Helper()
-	c := newCluster(t)
+	return tableTreeWith(t, znode.PrepareOptions{})
+}
+
+func tableTreeWith(t *testing.T, opts znode.PrepareOptions) *cluster {
+	t.Helper()
+	c := newClusterWith(t, opts)
 	c.mustCreate("/free", "/free/kid", "/free/kid/deep", "/shut", "/shut/kid", "/locked")
 	c.must(c.create("/mine", proto.ModeEphemeral))
 	c.must(c.do(proto.OpSetData, proto.SetDataRequest{Path: "/free/kid", Version: -1}))
@@ -46,9 +52,14 @@ type orderRow struct {
 
 func runOrderTable(t *testing.T, rows []orderRow) {
 	t.Helper()
+	runOrderTableWith(t, znode.PrepareOptions{}, rows)
+}
+
+func runOrderTableWith(t *testing.T, opts znode.PrepareOptions, rows []orderRow) {
+	t.Helper()
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			c := tableTree(t)
+			c := tableTreeWith(t, opts)
 			before := c.tree.digest
 			r := c.request(row.op, row.body)
 			r.SessionCode = row.session
@@ -89,9 +100,16 @@ func TestCreateOrder(t *testing.T) {
 		{"3 TTL without the flag", c21, ttl(0, -1), expired, badArgs},
 		{"3 TTL with the container flag", c21, ttl(4, -1), ok, badArgs},
 		{"3 TTL with flags 9", c21, ttl(9, 1000), ok, badArgs},
-		{"container", c19, create("/free/new", 4, open), ok, unimpl},
-		{"container, plain flag", c19, create("/free/new", 0, open), ok, unimpl},
-		{"container by create", c1, create("/free/new", 4, open), expired, unimpl},
+		{"good, container", c19, create("/free/new", 4, open), ok, ok},
+		{"good, container with another flag", c19, create("/free/new", 0, open), ok, ok},
+		{"good, container with the ephemeral flag", c19, create("/free/new", 1, open), ok, ok},
+		{"good, create with the container flag", c1, create("/free/new", 4, open), ok, ok},
+		{"2 TTL flag, container", c19, create("/free/new", 5, open), ok, unimpl},
+		{"4 session before path, container", c19, create("new", 4, open), expired, expired},
+		{"6 ACL before parent, container", c19, create("/nope/x", 4, nil), ok, badACL},
+		{"8 permission before name, container", c19, create("/shut/.", 4, open), ok, noAuth},
+		{"11 exists, container", c19, create("/free/kid", 4, open), ok, exists},
+		{"12 ephemeral parent, container", c19, create("/mine/x", 4, open), ok, noChildren},
 		{"4 session before path", c1, create("new", 0, open), expired, expired},
 		{"4 session before ACL", c1, create("/free/new", 1, nil), expired, expired},
 		{"4 session moved", c1, create("/free/new", 0, open), moved, moved},
@@ -123,6 +141,40 @@ func TestCreateOrder(t *testing.T) {
 		{"11 exists, own ephemeral", c1, create("/mine", 1, open), ok, exists},
 		{"12 ephemeral parent", c1, create("/mine/x", 0, open), ok, noChildren},
 		{"12 ephemeral parent, sequential", c1, create("/mine/x", 3, open), ok, noChildren},
+	})
+}
+
+// TestCreateOrderWithExtendedTypes has what differs where nodes may have a time to live.
+func TestCreateOrderWithExtendedTypes(t *testing.T) {
+	create := func(path string, mode proto.CreateMode) proto.CreateRequest {
+		return proto.CreateRequest{Path: path, ACL: open, Mode: mode}
+	}
+	ttl := func(path string, mode proto.CreateMode, ttl int64) proto.CreateTTLRequest {
+		return proto.CreateTTLRequest{Path: path, ACL: open, Mode: mode, TTL: ttl}
+	}
+	const c1, c2, c19, c21 = proto.OpCreate, proto.OpCreate2, proto.OpCreateContainer, proto.OpCreateTTL
+	runOrderTableWith(t, znode.PrepareOptions{ExtendedTypes: true}, []orderRow{
+		{"good", c21, ttl("/free/new", 5, 1), ok, ok},
+		{"good, longest", c21, ttl("/free/new", 5, znode.MaxTTL), ok, ok},
+		{"good, sequential", c21, ttl("/free/", 6, 1000), ok, ok},
+		{"body undecodable", c21, jute7(create("/free/new", 5).Append(nil)), expired, marshalling},
+		{"1 flags 7 before session", c21, ttl("/free/new", 7, 1), expired, badArgs},
+		{"3 no ttl, create", c1, create("/free/new", 5), expired, badArgs},
+		{"3 no ttl, create2", c2, create("/free/new", 6), ok, badArgs},
+		{"3 no ttl, container", c19, create("/free/new", 5), ok, badArgs},
+		{"3 ttl 0 before session", c21, ttl("/free/new", 5, 0), expired, badArgs},
+		{"3 ttl -1", c21, ttl("/free/new", 6, -1), ok, badArgs},
+		{"3 ttl too long before path", c21, ttl("new", 5, znode.MaxTTL+1), ok, badArgs},
+		{"3 no flag, ttl", c21, ttl("/free/new", 0, 1000), ok, badArgs},
+		{"3 no flag, no ttl", c21, ttl("/free/new", 4, -1), ok, badArgs},
+		{"4 session before path", c21, ttl("new", 5, 1), expired, expired},
+		{"5 path before parent", c21, ttl("/nope/\x00", 5, 1), ok, badArgs},
+		{"6 ACL before parent", c21, proto.CreateTTLRequest{Path: "/nope/x", Mode: 5, TTL: 1}, ok, badACL},
+		{"7 parent before name", c21, ttl("/nope/.", 5, 1), ok, noNode},
+		{"8 permission before name", c21, ttl("/shut/.", 5, 1), ok, noAuth},
+		{"10 name", c21, ttl("/free/.", 5, 1), ok, badArgs},
+		{"11 exists", c21, ttl("/free/kid", 5, 1), ok, exists},
+		{"12 ephemeral parent", c21, ttl("/mine/x", 5, 1), ok, noChildren},
 	})
 }
 

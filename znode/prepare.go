@@ -17,6 +17,8 @@ type PrepareOptions struct {
 	SkipACL bool
 	// Schemes are the authentication schemes that count.
 	Schemes Schemes
+	// ExtendedTypes allows nodes with a time to live (extendedTypesEnabled).
+	ExtendedTypes bool
 }
 
 // Request is a write as the leader gets it.
@@ -48,6 +50,9 @@ type Preparer struct {
 	limit   int // MaxTxn
 	skipACL bool
 	schemes Schemes
+	// extendedTypes is PrepareOptions.ExtendedTypes.
+	extendedTypes bool
+
 	pending pending
 
 	// Of the request that is being prepared.
@@ -64,11 +69,12 @@ func NewPreparer(view View, opts PrepareOptions) *Preparer {
 		opts.JuteMaxBuffer = proto.DefaultMaxFrame
 	}
 	return &Preparer{
-		view:    view,
-		limit:   MaxTxn(opts.JuteMaxBuffer),
-		skipACL: opts.SkipACL,
-		schemes: opts.Schemes,
-		pending: newPending(),
+		view:          view,
+		limit:         MaxTxn(opts.JuteMaxBuffer),
+		skipACL:       opts.SkipACL,
+		schemes:       opts.Schemes,
+		extendedTypes: opts.ExtendedTypes,
+		pending:       newPending(),
 	}
 }
 
@@ -147,6 +153,7 @@ func (p *Preparer) multi(body []byte) (proto.TxnBody, proto.Code) {
 	p.pending.beginUndo()
 	for i, op := range request.Ops {
 		p.room -= lenSubTxn
+		op = withoutTTL(op)
 		sub, code := p.one(op.Op, op.Request)
 		if code != proto.CodeOK {
 			p.pending.endUndo(true)
@@ -158,6 +165,21 @@ func (p *Preparer) multi(body []byte) (proto.TxnBody, proto.Code) {
 	}
 	p.pending.endUndo(false)
 	return &proto.MultiTxn{Txns: txns}, proto.CodeOK
+}
+
+// withoutTTL turns a createTTL whose mode has no time to live into the plain creation that
+// ZooKeeper takes it for inside a multi, and there alone; the time does not count.
+func withoutTTL(op proto.MultiOp) proto.MultiOp {
+	r, ok := op.Request.(*proto.CreateTTLRequest)
+	if !ok || r.Mode.TTL() {
+		return op
+	}
+	op.Op = proto.OpCreate
+	if r.Mode == proto.ModeContainer {
+		op.Op = proto.OpCreateContainer
+	}
+	op.Request = &proto.CreateRequest{Path: r.Path, Data: r.Data, ACL: r.ACL, Mode: r.Mode}
+	return op
 }
 
 // failMulti makes txns the record of a multi whose operation k failed: no error before

@@ -9,27 +9,76 @@ import (
 // The checks below stand in the order of spec semantics 3.1, line by line: the first one
 // that fails decides.
 
-// create prepares create, create2 and createContainer. Containers and TTL nodes are not
-// offered, which is answered where ZooKeeper answers that its extended types are off.
+// creation is what the requests that make a node have in common.
+type creation struct {
+	op   proto.Op // decides the transaction
+	path string
+	data []byte
+	acl  []proto.ACL
+	mode proto.CreateMode
+	ttl  int64 // ms, of createTTL
+}
+
+// txn returns the transaction that makes the node, and the node's owner word.
+func (n *creation) txn(session proto.SessionID, path string, acl []proto.ACL, created int32) (proto.TxnBody, proto.SessionID) {
+	switch n.op {
+	case proto.OpCreateContainer:
+		return &proto.CreateContainerTxn{Path: path, Data: n.data, ACL: acl, ParentCVersion: created}, ContainerOwner
+	case proto.OpCreateTTL:
+		return &proto.CreateTTLTxn{Path: path, Data: n.data, ACL: acl, ParentCVersion: created, TTL: n.ttl}, TTLOwner(n.ttl)
+	}
+	txn := &proto.CreateTxn{Path: path, Data: n.data, ACL: acl, Ephemeral: n.mode.Ephemeral(), ParentCVersion: created}
+	if txn.Ephemeral {
+		return txn, session
+	}
+	return txn, 0
+}
+
+// create prepares create, create2 and createContainer. The last makes a container whatever the
+// mode; the others make a plain node of the container mode (inside a multi proto turns
+// them into createContainer).
 func (p *Preparer) create(op proto.Op, r *proto.CreateRequest) (proto.TxnBody, proto.Code) {
 	switch {
 	case !r.Mode.Valid():
 		return nil, proto.CodeBadArguments
-	case op == proto.OpCreateContainer || r.Mode == proto.ModeContainer || r.Mode.TTL():
+	case r.Mode.TTL() && !p.extendedTypes:
 		return nil, proto.CodeUnimplemented
-	case p.request.SessionCode != proto.CodeOK:
-		return nil, p.request.SessionCode
-	case r.Mode.Ephemeral() && !p.live(p.request.Session):
-		// An ephemeral ordered behind the end of its owner would never go away (hazard H-68).
-		return nil, proto.CodeSessionExpired
-	case !weakPath(r.Path):
+	case r.Mode.TTL(): // without a time to live
 		return nil, proto.CodeBadArguments
 	}
-	acl, code := p.schemes.FixACL(r.ACL, p.request.IDs, p.room)
+	return p.newNode(&creation{op: op, path: r.Path, data: r.Data, acl: r.ACL, mode: r.Mode})
+}
+
+// createTTL refuses modes without a time to live, which kill ZooKeeper (spec semantics 17,
+// defect 2).
+func (p *Preparer) createTTL(r *proto.CreateTTLRequest) (proto.TxnBody, proto.Code) {
+	switch {
+	case !r.Mode.Valid() || !r.Mode.TTL():
+		return nil, proto.CodeBadArguments
+	case !p.extendedTypes:
+		return nil, proto.CodeUnimplemented
+	case r.TTL < 1 || r.TTL > MaxTTL:
+		return nil, proto.CodeBadArguments
+	}
+	return p.newNode(&creation{op: proto.OpCreateTTL, path: r.Path, data: r.Data, acl: r.ACL, mode: r.Mode, ttl: r.TTL})
+}
+
+// newNode prepares the creation of a node whose mode and time to live are in order.
+func (p *Preparer) newNode(n *creation) (proto.TxnBody, proto.Code) {
+	switch {
+	case p.request.SessionCode != proto.CodeOK:
+		return nil, p.request.SessionCode
+	case n.mode.Ephemeral() && !p.live(p.request.Session):
+		// An ephemeral ordered behind the end of its owner would never go away (hazard H-68).
+		return nil, proto.CodeSessionExpired
+	case !weakPath(n.path):
+		return nil, proto.CodeBadArguments
+	}
+	acl, code := p.schemes.FixACL(n.acl, p.request.IDs, p.room)
 	if code != proto.CodeOK {
 		return nil, code
 	}
-	parentPath := Parent(r.Path)
+	parentPath := Parent(n.path)
 	parent := p.look(parentPath)
 	switch {
 	case !parent.exists:
@@ -37,8 +86,8 @@ func (p *Preparer) create(op proto.Op, r *proto.CreateRequest) (proto.TxnBody, p
 	case !p.allowed(&parent, proto.PermCreate):
 		return nil, proto.CodeNoAuth
 	}
-	path := r.Path
-	if r.Mode.Sequential() {
+	path := n.path
+	if n.mode.Sequential() {
 		path = appendSequence(path, parent.created)
 	}
 	switch {
@@ -49,36 +98,15 @@ func (p *Preparer) create(op proto.Op, r *proto.CreateRequest) (proto.TxnBody, p
 	case isSession(parent.owner):
 		return nil, proto.CodeNoChildrenForEphemerals
 	}
-	txn := &proto.CreateTxn{
-		Path: path, Data: r.Data, ACL: acl, Ephemeral: r.Mode.Ephemeral(),
-		ParentCVersion: nextCreated(parent.created),
-	}
+	parent.created = nextCreated(parent.created)
+	txn, owner := n.txn(p.request.Session, path, acl, parent.created)
 	if sizeBody(txn) > p.room {
 		return nil, proto.CodeMarshallingError
 	}
-	p.putCreated(parentPath, parent, txn)
-	return txn, proto.CodeOK
-}
-
-// putCreated records the creation of a node.
-func (p *Preparer) putCreated(parentPath string, parent nodeState, txn *proto.CreateTxn) {
-	parent.created = txn.ParentCVersion
 	parent.children++
 	p.put(parentPath, parent)
-	node := nodeState{exists: true, acl: compactACL(txn.ACL)}
-	if txn.Ephemeral {
-		node.owner = p.request.Session
-	}
-	p.put(txn.Path, node)
-}
-
-// createTTL refuses modes without a time to live, which kill ZooKeeper (spec semantics 17,
-// defect 2), and says of the others that they are not offered.
-func (p *Preparer) createTTL(r *proto.CreateTTLRequest) (proto.TxnBody, proto.Code) {
-	if !r.Mode.Valid() || !r.Mode.TTL() {
-		return nil, proto.CodeBadArguments
-	}
-	return nil, proto.CodeUnimplemented
+	p.put(path, nodeState{exists: true, acl: compactACL(acl), owner: owner})
+	return txn, proto.CodeOK
 }
 
 func (p *Preparer) remove(r *proto.DeleteRequest) (proto.TxnBody, proto.Code) {

@@ -64,8 +64,11 @@ func genOp(inMulti bool) *rapid.Generator[proto.MultiOp] {
 		path := genPath().Draw(t, "path")
 		version := genVersion().Draw(t, "version")
 		data := rapid.SampledFrom([][]byte{nil, {}, []byte("x"), []byte("some more")}).Draw(t, "data")
-		ops := []proto.Op{proto.OpCreate, proto.OpCreate, proto.OpCreate2, proto.OpCreate2, proto.OpDelete, proto.OpSetData, proto.OpSetACL}
-		modes := []proto.CreateMode{0, 0, 1, 1, 2, 3, 9}
+		ops := []proto.Op{
+			proto.OpCreate, proto.OpCreate, proto.OpCreate2, proto.OpCreate2, proto.OpCreateContainer, proto.OpCreateTTL,
+			proto.OpDelete, proto.OpSetData, proto.OpSetACL,
+		}
+		modes := []proto.CreateMode{0, 0, 1, 1, 2, 3, 4, 5, 9}
 		if inMulti {
 			ops[len(ops)-1] = proto.OpCheck
 			modes = modes[:6]
@@ -80,6 +83,12 @@ func genOp(inMulti bool) *rapid.Generator[proto.MultiOp] {
 			return proto.MultiOp{Op: op, Request: &proto.SetACLRequest{Path: path, ACL: genACL().Draw(t, "acl"), Version: version}}
 		case proto.OpCheck:
 			return proto.MultiOp{Op: op, Request: &proto.CheckVersionRequest{Path: path, Version: version}}
+		case proto.OpCreateTTL:
+			return proto.MultiOp{Op: op, Request: &proto.CreateTTLRequest{
+				Path: path, Data: data, ACL: genACL().Draw(t, "acl"),
+				Mode: rapid.SampledFrom([]proto.CreateMode{5, 5, 6, 6, 0, 9}).Draw(t, "mode"),
+				TTL:  rapid.SampledFrom([]int64{1, 7, znode.MaxTTL, 0, -1}).Draw(t, "ttl"),
+			}}
 		default:
 			return proto.MultiOp{Op: op, Request: &proto.CreateRequest{
 				Path: path, Data: data, ACL: genACL().Draw(t, "acl"), Mode: rapid.SampledFrom(modes).Draw(t, "mode"),
@@ -121,7 +130,7 @@ func genRequest() *rapid.Generator[*modelRequest] {
 // more. Every outcome and the final tree must be those of the model, which does one after the other.
 func TestPrepareAndApplyEqualTheModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		c := newCluster(t)
+		c := newClusterWith(t, znode.PrepareOptions{ExtendedTypes: true})
 		m := newModel()
 		m.sessions[session1], m.sessions[session2] = true, true
 		var want []outcome
@@ -136,6 +145,12 @@ func TestPrepareAndApplyEqualTheModel(t *testing.T) {
 			sent, want = sent[n:], want[n:]
 		}
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
+			if rapid.IntRange(0, 9).Draw(rt, "expire") == 0 {
+				apply(len(sent))
+				c.prep.Applied(c.applied())
+				expire(rt, c, m)
+				continue
+			}
 			r := genRequest().Draw(rt, "request")
 			wire := &znode.Request{Session: r.session, Op: r.op, IDs: r.ids, Timeout: 1000}
 			if r.body != nil {
@@ -167,6 +182,35 @@ func TestPrepareAndApplyEqualTheModel(t *testing.T) {
 		c.tree.check(t)
 		replay(t, rt, c)
 	})
+}
+
+// expire deletes, with nothing pending, the containers and TTL nodes that the rules let go at the
+// end of their age.
+func expire(rt *rapid.T, c *cluster, m *model) {
+	c.now += rapid.SampledFrom([]int64{0, 100}).Draw(rt, "age")
+	for _, path := range slices.Sorted(maps.Keys(m.nodes)) {
+		n := m.nodes[path]
+		empty := len(m.children(path)) == 0
+		want := n.container && empty && n.born > 0 || n.ttl > 0 && empty && c.now-n.mtime > n.ttl
+		if got := c.tree.nodes[path].Expired(c.now, 0); got != want {
+			rt.Fatalf("%q is expired: %v, want %v; %+v", path, got, want, n)
+		}
+		if !want {
+			continue
+		}
+		c.last++
+		txn, code := c.prep.PrepareExpiry(path, c.last, c.now)
+		if code != ok {
+			rt.Fatalf("expiry of %q: %v", path, code)
+		}
+		b := proto.AppendTxn(nil, &txn)
+		c.log, c.queue = append(c.log, b), append(c.queue, b)
+		m.zxid = c.last
+		if got, want := describe(c.apply(1)[0].Triggers), m.erase(path); got != want {
+			rt.Fatalf("expiry of %q fires\n%s, want\n%s", path, got, want)
+		}
+		c.prep.Applied(c.last)
+	}
 }
 
 // checkCloseList: the newest proposal lists just what the session owns by then. (Apply would

@@ -39,6 +39,10 @@ func sizeBody(body proto.TxnBody) int {
 	switch t := body.(type) {
 	case *proto.CreateTxn:
 		return 4 + len(t.Path) + 4 + len(t.Data) + sizeACLs(t.ACL) + 1 + 4
+	case *proto.CreateContainerTxn:
+		return 4 + len(t.Path) + 4 + len(t.Data) + sizeACLs(t.ACL) + 4
+	case *proto.CreateTTLTxn:
+		return 4 + len(t.Path) + 4 + len(t.Data) + sizeACLs(t.ACL) + 4 + 8
 	case *proto.DeleteTxn:
 		return 4 + len(t.Path)
 	case *proto.SetDataTxn:
