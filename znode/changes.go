@@ -167,6 +167,26 @@ func (c *Changes) Ephemerals(owner proto.SessionID, yield func(path string) bool
 
 func ownedBy(n *Node, owner proto.SessionID) bool { return n != nil && n.Owner == owner }
 
+// Subtree implements View. It looks at every change of the batch.
+func (c *Changes) Subtree(path string) (nodes int, bytes int64) {
+	nodes, bytes = c.base.Subtree(path)
+	for i := range c.list {
+		ch := &c.list[i]
+		if !Within(ch.path, path) {
+			continue
+		}
+		if ch.old != nil {
+			nodes--
+			bytes -= int64(len(ch.old.Data))
+		}
+		if ch.new != nil {
+			nodes++
+			bytes += int64(len(ch.new.Data))
+		}
+	}
+	return nodes, bytes
+}
+
 // merge yields the ascending strings of born and of base in order, those in both once.
 func merge(born []string, yield func(string) bool, base func(yield func(string) bool)) {
 	stopped := false

@@ -79,6 +79,20 @@ func (m *memTree) Session(id proto.SessionID) (int32, bool) {
 	return timeout, ok
 }
 
+func (m *memTree) Subtree(path string) (nodes int, bytes int64) {
+	n := m.nodes[path]
+	if n == nil {
+		return 0, 0
+	}
+	nodes, bytes = 1, int64(len(n.Data))
+	m.Children(path, func(name string) bool {
+		below, size := m.Subtree(znode.Join(path, name))
+		nodes, bytes = nodes+below, bytes+size
+		return true
+	})
+	return nodes, bytes
+}
+
 // install takes over a batch the way a store does, and checks that the batch reports its
 // changes in order and against the right old state.
 func (m *memTree) install(tb testing.TB, c *znode.Changes) {

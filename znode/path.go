@@ -97,6 +97,15 @@ func Join(parent, name string) string {
 	return parent + "/" + name
 }
 
+// Within reports whether path is root or below it.
+func Within(path, root string) bool {
+	if root == RootPath {
+		return true
+	}
+	rest, found := strings.CutPrefix(path, root)
+	return found && (rest == "" || rest[0] == '/')
+}
+
 // canonical maps the empty path, under which clients may read the root (spec semantics
 // 1.1), to the root.
 func canonical(path string) string {

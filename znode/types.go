@@ -38,6 +38,9 @@ type View interface {
 	Ephemerals(owner proto.SessionID, yield func(path string) bool)
 	// Session returns the negotiated timeout, in ms, of a live session.
 	Session(id proto.SessionID) (timeout int32, ok bool)
+	// Subtree returns the number of nodes at and below path, and of the bytes of their
+	// data; nothing if there is no node. It costs in proportion to the nodes.
+	Subtree(path string) (nodes int, bytes int64)
 }
 
 // Table is one of a connection's two watch tables (spec semantics 8.1).

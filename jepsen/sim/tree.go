@@ -71,6 +71,17 @@ func (t *tree) Session(id proto.SessionID) (int32, bool) {
 	return timeout, ok
 }
 
+// Subtree implements znode.View.
+func (t *tree) Subtree(path string) (nodes int, bytes int64) {
+	for p, n := range t.nodes { // sums: the order does not matter
+		if znode.Within(p, path) {
+			nodes++
+			bytes += int64(len(n.Data))
+		}
+	}
+	return nodes, bytes
+}
+
 func each(set map[string]struct{}, yield func(string) bool) {
 	for _, s := range slices.Sorted(maps.Keys(set)) {
 		if !yield(s) {

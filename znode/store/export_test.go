@@ -10,6 +10,7 @@ import (
 var (
 	AppendNode  = appendNode
 	DecodeNode  = decodeNode
+	DataLen     = dataLen
 	SealChunk   = endChunk
 	BeginChunk  = beginChunk
 	AppendEntry = appendRecord

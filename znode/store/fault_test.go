@@ -150,6 +150,8 @@ func (v view) Session(id sessionID) (int32, bool) {
 	return timeout, ok
 }
 
+func (v view) Subtree(path string) (int, int64) { return v.m.subtree(path) }
+
 // A disk that is full when a table is to be written ends the process. What was installed
 // was never called durable.
 func TestFullDisk(t *testing.T) {

@@ -60,6 +60,9 @@ func appendChildPrefix(dst []byte, path string) []byte {
 	return dst
 }
 
+// setDepth makes a key or prefix of the node column one of another depth.
+func setDepth(key []byte, depth int) { binary.BigEndian.PutUint16(key[1:], uint16(depth)) }
+
 func appendEphemeralPrefix(dst []byte, owner proto.SessionID) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, colEphemeral), uint64(owner))
 }

@@ -76,6 +76,28 @@ func (m *model) ephemerals(owner proto.SessionID) (paths []string) {
 	return paths
 }
 
+// subtree counts the node at path and what is below it, and the bytes of their data.
+func (m *model) subtree(path string) (nodes int, bytes int64) {
+	for p, n := range m.nodes {
+		if p == path || path == "/" || strings.HasPrefix(p, path+"/") {
+			nodes++
+			bytes += int64(len(n.Data))
+		}
+	}
+	return nodes, bytes
+}
+
+// subtrees compares the counts of some subtrees.
+func (m *model) subtrees(v znode.View) string {
+	for _, path := range []string{"/", "/a", "/a-", "/a/b", "/a/b/\x01", "/b", "/é/a", "/none", "/grown", "/zookeeper"} {
+		nodes, bytes := v.Subtree(path)
+		if wantNodes, wantBytes := m.subtree(path); nodes != wantNodes || bytes != wantBytes {
+			return fmt.Sprintf("subtree of %q: %d nodes, %d bytes, want %d, %d", path, nodes, bytes, wantNodes, wantBytes)
+		}
+	}
+	return ""
+}
+
 func (m *model) totals() store.Totals {
 	t := store.Totals{At: m.at}
 	for p, n := range m.nodes {
@@ -119,7 +141,7 @@ func (m *model) diff(s *store.Store) string {
 	if !maps.Equal(listed, m.sessions) {
 		return fmt.Sprintf("sessions %v, want %v", listed, m.sessions)
 	}
-	return ""
+	return m.subtrees(s)
 }
 
 func (m *model) check(t fataler, s *store.Store) {

@@ -13,6 +13,9 @@ import (
 // nodeVersion is the first byte of a node record.
 const nodeVersion = 1
 
+// nodeVarints is the number of variable-length integers behind the flags of a node record.
+const nodeVarints = 9
+
 // Flags of a node record.
 const (
 	flagData  = 1 << iota // data is not null
@@ -115,6 +118,38 @@ func decodeNode(n *znode.Node, rec []byte) error {
 	return nil
 }
 
+// dataLen returns the length of the data in a node record, without copying anything.
+func dataLen(rec []byte) (int, error) {
+	if len(rec) < 2 {
+		return 0, errTruncated
+	}
+	if rec[0] != nodeVersion {
+		return 0, ErrFormat
+	}
+	flags := rec[1]
+	if flags >= flagsKnown {
+		return 0, errFlags
+	}
+	r := reader{buf: rec[2:]}
+	for range nodeVarints {
+		r.varint()
+	}
+	if flags&flagOwner != 0 {
+		r.uint64()
+	}
+	if flags&flagACL != 0 {
+		for range r.count() {
+			r.varint()
+			r.bytes()
+			r.bytes()
+		}
+	}
+	if r.err == nil && flags&flagData == 0 && len(r.buf) != 0 {
+		return 0, errTrailing
+	}
+	return len(r.buf), r.err
+}
+
 // reader takes fields off a record. After the first error it yields zeros.
 type reader struct {
 	buf []byte
@@ -179,10 +214,19 @@ func (r *reader) bytes() []byte {
 	return b
 }
 
-func (r *reader) acl() []proto.ACL {
+// count returns the number of ACL entries that follow.
+func (r *reader) count() int {
 	n := r.uvarint()
 	if n > uint64(len(r.buf)/minACL) {
 		r.fail(errACLCount)
+		return 0
+	}
+	return int(n)
+}
+
+func (r *reader) acl() []proto.ACL {
+	n := r.count()
+	if r.err != nil {
 		return nil
 	}
 	acl := make([]proto.ACL, n)

@@ -68,8 +68,11 @@ func FuzzDecodeNode(f *testing.F) {
 	f.Add(append(store.AppendNode(nil, &znode.Node{})[:11], 0xff, 0xff, 0xff, 0xff, 0x0f))
 	f.Fuzz(func(t *testing.T, rec []byte) {
 		var n, again znode.Node
-		if store.DecodeNode(&n, rec) != nil {
+		if err := store.DecodeNode(&n, rec); err != nil {
 			return
+		}
+		if size, err := store.DataLen(rec); err != nil || size != len(n.Data) {
+			t.Fatalf("%x has %d bytes of data, want %d: %v", rec, size, len(n.Data), err)
 		}
 		if err := store.DecodeNode(&again, store.AppendNode(nil, &n)); err != nil {
 			t.Fatalf("%x decodes to %+v, which does not encode: %v", rec, n, err)

@@ -197,10 +197,13 @@ func (w *world) install(t *rapid.T) {
 		w.zxid++
 		w.c.Apply(drawTxn(t, w.zxid, w.c))
 	}
+	w.m.install(w.c, point(w.zxid))
+	if d := w.m.subtrees(w.c); d != "" {
+		t.Fatalf("before the install: %s", d)
+	}
 	if err := w.s.Install(w.c, point(w.zxid)); err != nil {
 		t.Fatalf("install: %v", err)
 	}
-	w.m.install(w.c, point(w.zxid))
 	w.history[w.zxid] = w.m.clone()
 }
 
