@@ -267,6 +267,13 @@ func (c *conn) end() {
 	c.kill("client left")
 	c.s.forget(c)
 	c.mu.Lock()
+	watching := c.watching
+	c.watching = false
+	c.mu.Unlock()
+	if watching { // without c.mu: this may take a while
+		c.s.watches.Leave(c.watcher)
+	}
+	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.s.stats.outstanding.Add(-int64(c.queue.len()))
 	if t := c.s.throttle; t != nil {
@@ -277,10 +284,6 @@ func (c *conn) end() {
 	c.queue = queue{}
 	c.queued.Store(0)
 	c.in, c.out, c.spare = input{}, nil, nil
-	if c.watching {
-		c.watching = false
-		c.s.watches.Leave(c.watcher)
-	}
 }
 
 // kill closes the connection at once. The session lives on.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/proto/jute"
+	"github.com/zabkeeper/zabkeeper/server/watch"
 	"github.com/zabkeeper/zabkeeper/znode"
 )
 
@@ -47,7 +48,12 @@ func (c *conn) answer(r *request) {
 		c.setWatches(r.body.(*proto.SetWatches))
 		c.bare(h)
 	case proto.OpSetWatches2:
-		c.answerSetWatches2(r.body.(*proto.SetWatches2), h)
+		c.setWatches2(r.body.(*proto.SetWatches2))
+		c.bare(h)
+	case proto.OpAddWatch:
+		c.answerAddWatch(r.body.(*proto.AddWatchRequest), h)
+	case proto.OpCheckWatches, proto.OpRemoveWatches:
+		c.answerWatchesOf(r.op, r.body.(*proto.RemoveWatchesRequest), h)
 	case proto.OpMultiRead:
 		c.reply(h, c.multiRead(r))
 	case proto.OpGetEphemerals:
@@ -71,7 +77,7 @@ func (c *conn) answerGetData(r *request, h proto.ReplyHeader) {
 		return
 	}
 	if r.watch {
-		c.addWatch(r.path, znode.DataTable)
+		c.addWatch(r.path, watch.Data)
 	}
 	out, mark := proto.BeginReply(c.out, h)
 	out = jute.AppendBuffer(out, data)
@@ -82,7 +88,7 @@ func (c *conn) answerGetData(r *request, h proto.ReplyHeader) {
 func (c *conn) answerExists(r *request, h proto.ReplyHeader) {
 	stat, code := znode.Exists(c.s.tree.store, r.path, r.who.judged)
 	if r.watch && (code == proto.CodeOK || code == proto.CodeNoNode) {
-		c.addWatch(r.path, znode.DataTable)
+		c.addWatch(r.path, watch.Data)
 	}
 	if h.Err = code; code != proto.CodeOK {
 		c.bare(h)
@@ -99,7 +105,7 @@ func (c *conn) answerGetChildren(r *request, h proto.ReplyHeader) {
 		return
 	}
 	if r.watch {
-		c.addWatch(r.path, znode.ChildTable)
+		c.addWatch(r.path, watch.Child)
 	}
 	out, mark := proto.BeginReply(c.out, h)
 	out = proto.GetChildrenResponse{Children: names}.Append(out)

@@ -33,7 +33,8 @@ func (c *conn) handle(frame []byte) bool {
 		body.Decode(&cur)
 		r.path = body.Path
 		return c.read(&r, cur.Err())
-	case proto.OpSetWatches, proto.OpSetWatches2, proto.OpMultiRead, proto.OpGetEphemerals, proto.OpWhoAmI:
+	case proto.OpSetWatches, proto.OpSetWatches2, proto.OpAddWatch, proto.OpCheckWatches, proto.OpRemoveWatches,
+		proto.OpMultiRead, proto.OpGetEphemerals, proto.OpWhoAmI:
 		body, err := proto.DecodeRequest(h.Op, cur.Rest())
 		r.body = body
 		return c.read(&r, err)

@@ -29,6 +29,7 @@ import (
 //	recv <client> [n=<frames>]                the next frames
 //	call <client>                             send, and as many frames as lines
 //	closed <client>                           the connection ends; prints what came before that
+//	events <client>                           the events that came until now, known by a sync
 //	hang-up <client>                          the client closes its connection
 //	hex <client>                              raw bytes out; with recv=<n>, n raw bytes in
 //	hold, release [merged]                    keep back what the leader decides
@@ -37,6 +38,7 @@ import (
 //	tick [server=] [n=], era [server=] [n=]   let time pass at a server
 //	depose, lead server=<n>                   change the leader
 //	word <word> [server=]                     a four-letter word
+//	watches n=<n> [server=]                   wait until a server has so many, as mntr counts them
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		s := &script{clients: map[string]*client{}}
@@ -101,6 +103,9 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		s.twin.depose()
 	case "lead":
 		s.twin.lead(num("server", 1) - 1)
+	case "watches":
+		n := num("n", 0)
+		eventually(t, fmt.Sprintf("%d watches", n), func() bool { return m().srv.Stats().Watches == n })
 	case "word":
 		return m().word(t, d.CmdArgs[0].Key) + "|\n"
 	default:
@@ -199,6 +204,8 @@ func (s *script) client(t *testing.T, d *datadriven.TestData) string {
 		}
 		n = len(lines)
 	case "recv":
+	case "events":
+		return c.events()
 	case "welcome":
 		var like string
 		d.MaybeScanArgs(t, "like", &like)
@@ -298,8 +305,6 @@ func (c *client) parse(t *testing.T, b []byte, line string) []byte {
 		return c.append(b, proto.OpCloseSession, nil)
 	case "auth":
 		return c.append(b, proto.OpAuth, proto.AuthPacket{Scheme: arg(1), Auth: []byte(arg(2))})
-	case "setwatches":
-		return c.append(b, proto.OpSetWatches, watches(t, f[1:]))
 	case "multi":
 		return c.append(b, proto.OpMulti, multi(t, f[1:]))
 	case "whoami":
@@ -311,30 +316,11 @@ func (c *client) parse(t *testing.T, b []byte, line string) []byte {
 		}
 		return c.append(b, proto.Op(n), nil)
 	}
+	if op, body := watchRequest(t, f); body != nil {
+		return c.append(b, op, body)
+	}
 	t.Fatalf("what is %q?", line)
 	return nil
-}
-
-// watches reads "<zxid> data=/a exist=/b child=/c ...".
-func watches(t *testing.T, f []string) proto.SetWatches {
-	t.Helper()
-	z, err := strconv.ParseInt(f[0], 0, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := proto.SetWatches{RelativeZxid: zxid.ID(z)}
-	for _, f := range f[1:] {
-		kind, path, _ := strings.Cut(f, "=")
-		switch kind {
-		case "data":
-			w.Data = append(w.Data, path)
-		case "exist":
-			w.Exist = append(w.Exist, path)
-		case "child":
-			w.Child = append(w.Child, path)
-		}
-	}
-	return w
 }
 
 // multi reads "create=/a set=/b delete=/c check=/d".

@@ -64,15 +64,25 @@ const tick = 100 * time.Millisecond
 // each.
 func newTwin(tb testing.TB, n int, adjust func(*server.Config)) *twin {
 	tb.Helper()
+	return newTwinOn(tb, n, adjust, func() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") })
+}
+
+// newTwinOn is newTwin with other listeners.
+func newTwinOn(tb testing.TB, n int, adjust func(*server.Config), listen func() (net.Listener, error)) *twin {
+	tb.Helper()
 	w := &twin{leader: -1}
 	for i := range n {
-		w.members = append(w.members, w.newMember(tb, i, adjust))
+		l, err := listen()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		w.members = append(w.members, w.newMember(tb, i, l, adjust))
 	}
 	w.lead(0)
 	return w
 }
 
-func (w *twin) newMember(tb testing.TB, i int, adjust func(*server.Config)) *member {
+func (w *twin) newMember(tb testing.TB, i int, l net.Listener, adjust func(*server.Config)) *member {
 	tb.Helper()
 	m := &member{
 		t: tb, twin: w, id: server.Origin(i + 1),
@@ -109,10 +119,6 @@ func (w *twin) newMember(tb testing.TB, i int, adjust func(*server.Config)) *mem
 		adjust(&cfg)
 	}
 	if m.srv, err = server.New(cfg); err != nil {
-		tb.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
 		tb.Fatal(err)
 	}
 	m.addr = l.Addr().String()

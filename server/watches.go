@@ -2,19 +2,69 @@ package server
 
 import (
 	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/server/watch"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 	"github.com/zabkeeper/zabkeeper/znode"
 )
 
-// addWatch sets a one-shot watch for this connection.
-func (c *conn) addWatch(path string, table znode.Table) {
-	c.s.watches.Add(c.watcher, path, table)
+// addWatch lets this connection watch a path. The caller holds the tree's lock, so that
+// the watch begins at exactly the state that the request's reply shows.
+func (c *conn) addWatch(path string, mode watch.Mode) {
+	c.s.watches.Add(c.watcher, path, mode)
+}
+
+// answerAddWatch sets a watch that stays. The path may be any string, and no permission is
+// asked for before an event is delivered (spec semantics 8.1, 8.5).
+func (c *conn) answerAddWatch(r *proto.AddWatchRequest, h proto.ReplyHeader) {
+	switch r.Mode {
+	case proto.AddWatchPersistent:
+		c.addWatch(r.Path, watch.Persistent)
+	case proto.AddWatchPersistentRecursive:
+		c.addWatch(r.Path, watch.Recursive)
+	default:
+		h.Err = proto.CodeMarshallingError
+		c.bare(h)
+		return
+	}
+	out, mark := proto.BeginReply(c.out, h)
+	c.out = proto.EndFrame(proto.ErrorResponse{}.Append(out), mark)
+}
+
+// answerWatchesOf answers checkWatches and removeWatches: both look at what this
+// connection watches at exactly this path (spec semantics 8.3).
+func (c *conn) answerWatchesOf(op proto.Op, r *proto.RemoveWatchesRequest, h proto.ReplyHeader) {
+	mode, ok := watchMode(r.Type)
+	switch {
+	case !ok:
+		h.Err = proto.CodeMarshallingError
+	case op == proto.OpCheckWatches && !c.s.watches.Has(c.watcher, r.Path, mode),
+		op == proto.OpRemoveWatches && !c.s.watches.Remove(c.watcher, r.Path, mode):
+		h.Err = proto.CodeNoWatcher
+	}
+	c.bare(h)
+}
+
+// watchMode returns the mode that a client means by a type of watcher.
+func watchMode(t proto.WatcherType) (mode watch.Mode, ok bool) {
+	switch t {
+	case proto.WatcherChildren:
+		return watch.Child, true
+	case proto.WatcherData:
+		return watch.Data, true
+	case proto.WatcherAny:
+		return watch.Any, true
+	case proto.WatcherPersistent:
+		return watch.Persistent, true
+	case proto.WatcherPersistentRecursive:
+		return watch.Recursive, true
+	}
+	return 0, false
 }
 
 // fire sends an event to every connection that watches for it and may read the node.
 func (a *applier) fire(t *znode.Trigger, z zxid.ID) {
 	a.triggers++
-	a.hit = a.s.watches.Fire(t.Table, t.Path, a.hit[:0])
+	a.hit, _ = a.s.watches.Fire(t.Table, t.Path, 1<<30, a.hit[:0])
 	if len(a.hit) == 0 {
 		return
 	}
@@ -37,14 +87,15 @@ func (a *applier) fire(t *znode.Trigger, z zxid.ID) {
 	}
 }
 
-// answerSetWatches2 knows setWatches2 as far as the watches of setWatches go.
-func (c *conn) answerSetWatches2(w *proto.SetWatches2, h proto.ReplyHeader) {
-	if len(w.Persistent)+len(w.PersistentRecursive) > 0 {
-		h.Err = proto.CodeUnimplemented
-	} else {
-		c.setWatches(&w.SetWatches)
+// setWatches2 is setWatches with the watches that stay, which never cause an event here.
+func (c *conn) setWatches2(w *proto.SetWatches2) {
+	c.setWatches(&w.SetWatches)
+	for _, path := range w.Persistent {
+		c.addWatch(path, watch.Persistent)
 	}
-	c.bare(h)
+	for _, path := range w.PersistentRecursive {
+		c.addWatch(path, watch.Recursive)
+	}
 }
 
 // setWatches sets the watches of a client that reconnected, or tells it at once what it
@@ -57,14 +108,14 @@ func (c *conn) setWatches(w *proto.SetWatches) {
 		case n.Mzxid > w.RelativeZxid:
 			c.missed(proto.EventNodeDataChanged, path)
 		default:
-			c.addWatch(path, znode.DataTable)
+			c.addWatch(path, watch.Data)
 		}
 	}
 	for _, path := range w.Exist {
 		if c.node(path) != nil {
 			c.missed(proto.EventNodeCreated, path)
 		} else {
-			c.addWatch(path, znode.DataTable)
+			c.addWatch(path, watch.Data)
 		}
 	}
 	for _, path := range w.Child {
@@ -74,7 +125,7 @@ func (c *conn) setWatches(w *proto.SetWatches) {
 		case n.Pzxid > w.RelativeZxid:
 			c.missed(proto.EventNodeChildrenChanged, path)
 		default:
-			c.addWatch(path, znode.ChildTable)
+			c.addWatch(path, watch.Child)
 		}
 	}
 }

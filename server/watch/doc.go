@@ -1,18 +1,36 @@
-// Package watch keeps the one-shot watches of a server's connections.
+// Package watch keeps the watches of a server's connections.
 //
-// A Registry knows, per path, who watches it, and, per connection, what it watches. Each
-// connection has two tables at each path, data and child (spec semantics 8.1); a mark
-// in a table is set by a read and removed by the first trigger that hits it, whether or
-// not the event is delivered in the end. What a change triggers is said by znode.Trigger;
-// the registry answers with the connections that are reached, and leaves to its caller
-// the ACL filter, the frame and the order of events.
+// A Registry knows, per path, who watches it and how, and, per connection, what it watches
+// (spec semantics 8.1). There are one-shot watches in two tables, data and child, persistent
+// ones in both, and recursive ones that reach down the tree. What a change triggers is
+// said by znode.Trigger; the registry answers with the connections that are
+// reached, and removes one-shot watches that were hit, whether or not an event is delivered
+// in the end. It leaves to its caller the ACL filter, the frame and the order of events.
 //
-// Watches are many and mostly idle, so they are kept small. A path is stored once, with
-// a number. One watch is one 28-byte record in a slab, whatever the tables it is in, and
-// one entry of a map that finds it again; records of one path, and records of one
+// # Three ways to fire
+//
+// Fire is for the usual case, a handful of watchers: it finds them and uses their
+// one-shot watches up in one step. For a crowd there is the same in pieces: Walk and Step
+// pass everybody who is reached, a few at a time, while others come and go, and Hit does
+// for one connection what Fire does for all. Who was hit already when the walk comes by
+// is not found again, unless it has watched anew; that is the caller's to know.
+//
+// A trigger that nobody can hear costs one atomic load when there are no watches at all,
+// one lookup when there are no recursive ones, and else one more per ancestor. Each kind of
+// watch has its own list at a path, so that a crowd of one kind does not slow down the
+// others.
+//
+// # Memory
+//
+// Watches are many and mostly idle, so they are kept small. A watch is one record of 28
+// bytes in a slab, and 4 bytes of a hash table; a path is a record of 32 bytes with its
+// name, stored once, and 4 bytes likewise. Records of one path and kind, and records of one
 // connection, are doubly linked through indices, so that firing, removing and the
 // end of a connection cost time in proportion to what they remove. There is no heap
-// object per watch. Counts are kept, not counted.
+// object per watch. Slabs grow by pages and hash tables by single buckets, so that no
+// watch waits for the moving of a million others; Leave lets others in as it goes.
+// Memory is used again, and given back when the last watch is gone. Counts are kept, not
+// counted.
 //
 // A Registry has a lock of its own: readers of the tree register side by side.
 // It is the tree's lock, held by its callers, that makes "read and watch" one step

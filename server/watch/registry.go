@@ -1,157 +1,269 @@
 package watch
 
 import (
+	"hash/maphash"
 	"sync"
-
-	"github.com/zabkeeper/zabkeeper/znode"
+	"sync/atomic"
 )
 
 // ID names a connection inside a Registry, from Join to Leave.
 type ID uint32
 
-// none ends a list of records.
-const none = ^uint32(0)
+// Mode is how a connection watches a path (spec semantics 8.1).
+type Mode uint8
 
-// mark is a set of tables.
-type mark uint8
+// The modes.
+const (
+	// Data is the one-shot watch of exists and getData.
+	Data Mode = iota
+	// Child is the one-shot watch of getChildren.
+	Child
+	// Persistent watches in both tables and stays when it fires.
+	Persistent
+	// Recursive watches the data table at the path and below it, and stays.
+	Recursive
+	// Any is every mode, for Has and Remove.
+	Any
+)
 
-func markOf(t znode.Table) mark { return 1 << t }
+// Records are kept in lists of three kinds, so that a trigger walks what it reaches and
+// nothing else.
+const (
+	inData uint32 = iota
+	inChild
+	inTree
+	kinds
+)
 
-// record is one watch: a connection, a path, and the tables of it that are marked. Free
-// records are chained through nextPath.
+// Marks of a record.
+const (
+	standard uint32 = 1 << iota
+	persistent
+	allMarks = standard | persistent
+)
+
+// marks returns what a mode means in each kind of list.
+func (m Mode) marks() [kinds]uint32 {
+	switch m {
+	case Data:
+		return [kinds]uint32{inData: standard}
+	case Child:
+		return [kinds]uint32{inChild: standard}
+	case Persistent:
+		return [kinds]uint32{inData: persistent, inChild: persistent}
+	case Recursive:
+		return [kinds]uint32{inTree: persistent}
+	case Any:
+		return [kinds]uint32{allMarks, allMarks, allMarks}
+	}
+	return [kinds]uint32{}
+}
+
+// record is one watch: a connection, a path, a kind, and the marks there. Free records are
+// chained through nextPath.
 type record struct {
-	path, conn         uint32
-	nextPath, prevPath uint32 // the same path, other connections
-	nextConn           uint32 // the same connection, other paths
-	prevConn           uint32
-	marks              mark
+	path uint32
+	// owner holds the connection, the kind and the marks, from the top in 28, 2 and 2 bits.
+	owner              uint32
+	nextPath, prevPath uint32 // the same path and kind, other connections
+	nextConn, prevConn uint32 // the same connection, other paths and kinds
+	hashLink           uint32
 }
 
-// watched is one path that somebody watches.
-type watched struct {
-	name  string
-	first uint32 // its records
-	// marks counts the records marked in each table, so that a trigger that nobody
-	// waits for does not walk the list.
-	marks [2]uint32
+// key is owner without the marks.
+func key(conn, kind uint32) uint32 { return conn<<2 | kind }
+
+func (r *record) key() uint32   { return r.owner >> 2 }
+func (r *record) conn() uint32  { return r.owner >> 4 }
+func (r *record) kind() uint32  { return r.owner >> 2 & 3 }
+func (r *record) marks() uint32 { return r.owner & allMarks }
+
+// records are found by path and key.
+type records struct{ slab[record] }
+
+func (s *records) hash(i uint32) uint32 {
+	r := s.at(i)
+	return hashRecord(r.path, r.key())
 }
+
+func (s *records) link(i uint32) *uint32 { return &s.at(i).hashLink }
+
+// hashRecord mixes two numbers that nobody outside chooses.
+func hashRecord(path, key uint32) uint32 {
+	h := (uint64(path)<<32 | uint64(key)) * 0x9e3779b97f4a7c15
+	return uint32((h ^ h>>29) >> 32)
+}
+
+// watched is one path that somebody watches. Free ones are chained through hashLink.
+type watched struct {
+	name     string
+	first    [kinds]uint32 // its records
+	hashLink uint32
+}
+
+// paths are found by name.
+type paths struct {
+	slab[watched]
+	seed maphash.Seed // clients choose the names
+}
+
+func (s *paths) hash(i uint32) uint32        { return s.hashName(s.at(i).name) }
+func (s *paths) link(i uint32) *uint32       { return &s.at(i).hashLink }
+func (s *paths) hashName(name string) uint32 { return uint32(maphash.String(s.seed, name)) }
 
 // member is one connection.
 type member[C any] struct {
 	conn  C
+	found uint64 // the last search that found it
 	first uint32 // its records
-	data  uint32 // how many of them are marked in the data table
+	data  uint32 // the paths it watches in the data table
 	live  bool
 }
 
-// Counts are the sizes of a Registry.
+// Counts are the sizes of a Registry. A connection that watches a path in one table in
+// several modes counts there once, as in ZooKeeper.
 type Counts struct {
-	Watches int // marks in both tables; what mntr calls watch_count
-	Data    int // marks in the data table alone, as the wchs command counts
-	Paths   int // paths with a mark in the data table
-	Members int // connections with a mark in the data table
+	Watches int // both tables; what mntr calls watch_count
+	Data    int // the data table alone, as the wchs command counts
+	Paths   int // paths watched in the data table
+	Members int // connections that watch something in the data table
 }
 
 // Registry holds the watches of connections of type C. It is safe for concurrent
 // use.
 type Registry[C any] struct {
-	mu      sync.Mutex
-	paths   map[string]uint32
-	byPath  []watched
-	members []member[C]
-	records []record
-	index   map[uint64]uint32 // path<<32 | conn → record
+	// size is the number of records, to be read without the lock.
+	size atomic.Int64
 
-	freePaths   []uint32
+	mu      sync.Mutex
+	members slab[member[C]]
+	paths   paths
+	records records
+
+	pathIndex   index
+	recordIndex index
+
 	freeMembers []uint32
+	freePath    uint32
 	freeRecord  uint32
+	recursive   int // records of the recursive kind
+	cursors     []*Cursor
+	found       []uint32 // by the last search
+	searches    uint64
 
 	counts Counts
 }
 
 // New returns an empty registry.
 func New[C any]() *Registry[C] {
-	return &Registry[C]{
-		paths:      make(map[string]uint32),
-		index:      make(map[uint64]uint32),
-		freeRecord: none,
-	}
+	r := new(Registry[C])
+	r.paths.seed = maphash.MakeSeed()
+	r.reset()
+	return r
+}
+
+// reset forgets all paths and records.
+func (r *Registry[C]) reset() {
+	r.paths.slab, r.records.slab = slab[watched]{}, slab[record]{}
+	r.pathIndex, r.recordIndex = index{entries: &r.paths}, index{entries: &r.records}
+	r.freePath, r.freeRecord = none, none
 }
 
 // Join adds a connection without watches.
 func (r *Registry[C]) Join(conn C) ID {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m := member[C]{conn: conn, first: none, live: true}
+	var id uint32
 	if n := len(r.freeMembers); n > 0 {
-		id := r.freeMembers[n-1]
+		id = r.freeMembers[n-1]
 		r.freeMembers = r.freeMembers[:n-1]
-		r.members[id] = m
-		return ID(id)
+	} else {
+		id = r.members.push()
 	}
-	r.members = append(r.members, m)
-	return ID(len(r.members) - 1)
+	*r.members.at(id) = member[C]{conn: conn, first: none, live: true}
+	return ID(id)
 }
 
-// Leave drops a connection and all its watches. Its ID may be given out again.
+// leaveStep is the number of watches that Leave drops before it lets others in.
+const leaveStep = 256
+
+// Leave drops a connection and all its watches; its ID may be given out again when it
+// returns. It takes time in proportion to the watches, but keeps the lock for short
+// moments only.
 func (r *Registry[C]) Leave(id ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m := &r.members[id]
+	m := r.members.at(uint32(id))
 	if !m.live {
 		return
 	}
-	for m.first != none {
-		i := m.first
-		r.unmark(i, r.records[i].marks)
+	m.live = false
+	for n := 1; m.first != none; n++ {
+		r.release(m.first)
+		if n%leaveStep == 0 {
+			r.mu.Unlock()
+			r.mu.Lock()
+		}
 	}
 	*m = member[C]{first: none}
 	r.freeMembers = append(r.freeMembers, uint32(id))
 }
 
-// Add marks path in one of the connection's tables. Doing it twice is doing it once. It does
+// Add lets a connection watch a path. Doing it twice is doing it once. It does
 // nothing for a connection that has left.
-func (r *Registry[C]) Add(id ID, path string, table znode.Table) {
+func (r *Registry[C]) Add(id ID, path string, mode Mode) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.members[id].live {
+	if !r.members.at(uint32(id)).live {
 		return
 	}
-	p, ok := r.paths[path]
-	if !ok {
+	p := r.path(path)
+	if p == none {
 		p = r.newPath(path)
 	}
-	key := uint64(p)<<32 | uint64(id)
-	i, ok := r.index[key]
-	if !ok {
-		i = r.newRecord(p, uint32(id))
-		r.index[key] = i
-	}
-	if bit := markOf(table); r.records[i].marks&bit == 0 {
-		r.records[i].marks |= bit
-		r.count(&r.records[i], table, 1)
+	for kind, marks := range mode.marks() {
+		if marks == 0 {
+			continue
+		}
+		k := key(uint32(id), uint32(kind))
+		i := r.record(p, k)
+		if i == none {
+			i = r.newRecord(p, k)
+		}
+		r.records.at(i).owner |= marks
 	}
 }
 
-// Fire removes the marks that the trigger hits and appends the connections that had them
-// to dst, in no particular order.
-func (r *Registry[C]) Fire(table znode.Table, path string, dst []C) []C {
+// Has reports whether the connection watches exactly this path in this mode.
+func (r *Registry[C]) Has(id ID, path string, mode Mode) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p, ok := r.paths[path]
-	if !ok {
-		return dst
-	}
-	for i := r.byPath[p].first; i != none && r.byPath[p].marks[table] > 0; {
-		rec := &r.records[i]
-		next := rec.nextPath
-		if rec.marks&markOf(table) != 0 {
-			dst = append(dst, r.members[rec.conn].conn)
-			r.unmark(i, markOf(table))
+	if p := r.path(path); p != none {
+		for kind, marks := range mode.marks() {
+			if i := r.record(p, key(uint32(id), uint32(kind))); i != none && r.records.at(i).owner&marks != 0 {
+				return true
+			}
 		}
-		i = next
 	}
-	return dst
+	return false
+}
+
+// Remove ends what Has looks for and reports whether there was something to end.
+func (r *Registry[C]) Remove(id ID, path string, mode Mode) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	removed := false
+	for kind, marks := range mode.marks() {
+		p := r.path(path) // which the last record may have taken along
+		if p == none {
+			break
+		}
+		if i := r.record(p, key(uint32(id), uint32(kind))); i != none && r.records.at(i).owner&marks != 0 {
+			r.unmark(i, marks)
+			removed = true
+		}
+	}
+	return removed
 }
 
 // Counts returns the sizes.
@@ -159,121 +271,4 @@ func (r *Registry[C]) Counts() Counts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.counts
-}
-
-// count books one mark more or less in a table.
-func (r *Registry[C]) count(rec *record, table znode.Table, by int) {
-	w := &r.byPath[rec.path]
-	w.marks[table] = uint32(int(w.marks[table]) + by)
-	r.counts.Watches += by
-	if table != znode.DataTable {
-		return
-	}
-	r.counts.Data += by
-	m := &r.members[rec.conn]
-	m.data = uint32(int(m.data) + by)
-	first := uint32(max(by, 0)) // the count at which somebody appears or disappears
-	if w.marks[table] == first {
-		r.counts.Paths += by
-	}
-	if m.data == first {
-		r.counts.Members += by
-	}
-}
-
-// unmark removes marks from a record, and the record with its last one.
-func (r *Registry[C]) unmark(i uint32, marks mark) {
-	rec := &r.records[i]
-	for _, table := range [...]znode.Table{znode.DataTable, znode.ChildTable} {
-		if rec.marks&marks&markOf(table) != 0 {
-			r.count(rec, table, -1)
-		}
-	}
-	if rec.marks &^= marks; rec.marks == 0 {
-		r.release(i)
-	}
-}
-
-// newPath numbers a path that nobody watched.
-func (r *Registry[C]) newPath(path string) uint32 {
-	w := watched{name: path, first: none}
-	var p uint32
-	if n := len(r.freePaths); n > 0 {
-		p = r.freePaths[n-1]
-		r.freePaths = r.freePaths[:n-1]
-		r.byPath[p] = w
-	} else {
-		p = uint32(len(r.byPath))
-		r.byPath = append(r.byPath, w)
-	}
-	r.paths[path] = p
-	return p
-}
-
-// newRecord links a record without marks into both its lists.
-func (r *Registry[C]) newRecord(path, conn uint32) uint32 {
-	rec := record{
-		path: path, conn: conn,
-		nextPath: r.byPath[path].first, prevPath: none,
-		nextConn: r.members[conn].first, prevConn: none,
-	}
-	i := r.freeRecord
-	if i == none {
-		i = uint32(len(r.records))
-		r.records = append(r.records, rec)
-	} else {
-		r.freeRecord = r.records[i].nextPath
-		r.records[i] = rec
-	}
-	if rec.nextPath != none {
-		r.records[rec.nextPath].prevPath = i
-	}
-	if rec.nextConn != none {
-		r.records[rec.nextConn].prevConn = i
-	}
-	r.byPath[path].first, r.members[conn].first = i, i
-	return i
-}
-
-// release unlinks a record and forgets its path if it was the last one there.
-func (r *Registry[C]) release(i uint32) {
-	rec := r.records[i]
-	if rec.prevPath != none {
-		r.records[rec.prevPath].nextPath = rec.nextPath
-	} else {
-		r.byPath[rec.path].first = rec.nextPath
-	}
-	if rec.nextPath != none {
-		r.records[rec.nextPath].prevPath = rec.prevPath
-	}
-	if rec.prevConn != none {
-		r.records[rec.prevConn].nextConn = rec.nextConn
-	} else {
-		r.members[rec.conn].first = rec.nextConn
-	}
-	if rec.nextConn != none {
-		r.records[rec.nextConn].prevConn = rec.prevConn
-	}
-	delete(r.index, uint64(rec.path)<<32|uint64(rec.conn))
-	r.records[i] = record{nextPath: r.freeRecord}
-	r.freeRecord = i
-	if w := &r.byPath[rec.path]; w.first == none {
-		delete(r.paths, w.name)
-		w.name = ""
-		r.freePaths = append(r.freePaths, rec.path)
-	}
-	if len(r.index) == 0 {
-		r.shrink()
-	}
-}
-
-// shrink gives memory back once the last watch is gone: maps and slabs never shrink
-// by themselves.
-func (r *Registry[C]) shrink() {
-	const worthIt = 1 << 10
-	if cap(r.records) < worthIt {
-		return
-	}
-	r.paths, r.byPath, r.freePaths = make(map[string]uint32), nil, nil
-	r.index, r.records, r.freeRecord = make(map[uint64]uint32), nil, none
 }
