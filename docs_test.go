@@ -245,3 +245,24 @@ func TestSettingsAreDocumented(t *testing.T) {
 		}
 	}
 }
+
+// The code that docs/recipes.md shows is code of docs/recipes, which its tests run.
+func TestRecipesShowTestedCode(t *testing.T) {
+	files, err := filepath.Glob("docs/recipes/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var source strings.Builder
+	for _, f := range files {
+		source.WriteString(read(t, f))
+	}
+	blocks := regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllStringSubmatch(read(t, "docs/recipes.md"), -1)
+	if len(blocks) < 4 {
+		t.Fatalf("docs/recipes.md shows %d pieces of code: the search is broken", len(blocks))
+	}
+	for _, b := range blocks {
+		if !strings.Contains(source.String(), b[1]) {
+			t.Errorf("docs/recipes.md shows code that is not in docs/recipes:\n%s", b[1])
+		}
+	}
+}

@@ -70,8 +70,8 @@ var layers = map[string]layer{
 	"cmd/zabkeeper/bench": {imports: []string{"proto", "proto/jute", "zab/zxid"}},
 }
 
-// tests lists packages that exist to test the others and may import anything.
-var tests = []string{"jepsen"}
+// tests lists packages that exist to test the others, or to show their use, and may import anything.
+var tests = []string{"jepsen", "docs"}
 
 // impure names what a pure package may not import.
 var impure = []string{
