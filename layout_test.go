@@ -55,6 +55,7 @@ var layers = map[string]layer{
 	"server/watch":      {imports: []string{"znode", "proto"}},
 	"server/auth":       {imports: []string{"znode", "proto"}},
 	"server/fourletter": {imports: []string{"proto", "zab/zxid"}},
+	"server/keystore":   {imports: []string{"conf"}},
 	"server": {imports: []string{
 		"proto", "proto/jute", "znode", "server/session", "server/watch", "server/auth",
 		"server/fourletter", "conf", "zab/zxid",
@@ -62,7 +63,7 @@ var layers = map[string]layer{
 
 	"server/node": {imports: []string{
 		"conf", "fle", "quorum", "quorum/peer", "quorum/transport", "proto/peerwire",
-		"server", "server/auth", "server/fourletter", "zab", "zab/txnlog", "zab/zxid", "znode", "znode/store", "proto",
+		"server", "server/auth", "server/fourletter", "server/keystore", "zab", "zab/txnlog", "zab/zxid", "znode", "znode/store", "proto",
 	}},
 	"server/zktest": {imports: []string{"conf", "fle", "quorum", "server/node", "zab/zxid", "znode", "znode/store"}},
 
