@@ -70,6 +70,9 @@ type Config struct {
 	// waits. Default 65 536.
 	Backlog int
 
+	// Secure lets clients speak TLS; nil: they cannot.
+	Secure *Secure
+
 	// KeepAlive switches TCP keep-alive on.
 	KeepAlive bool
 	// SkipACL switches permission checks off.
@@ -115,6 +118,12 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Backlog, 64<<10)
 	if c.MinSessionTimeout > c.MaxSessionTimeout || c.MaxSessionTimeout.Milliseconds() > math.MaxInt32 {
 		return c, fmt.Errorf("server: session timeouts from %v to %v", c.MinSessionTimeout, c.MaxSessionTimeout)
+	}
+	if c.Secure != nil {
+		var err error
+		if c.Secure, err = c.Secure.withDefaults(); err != nil {
+			return c, err
+		}
 	}
 	if c.AllowWord == nil {
 		c.AllowWord = fourletter.CheapWord

@@ -13,12 +13,13 @@ import (
 // conn is one client connection. Its reader (run) decodes requests, answers those that wait
 // for nothing and queues the others; the applier answers what was queued.
 type conn struct {
-	s      *Server
-	nc     net.Conn
-	id     uint64
-	remote string // ip:port
-	peer   auth.Peer
-	in     input
+	s        *Server
+	nc       net.Conn
+	id       uint64
+	remote   string // ip:port
+	peer     auth.Peer
+	in       input
+	entrance entrance
 
 	// Of the reader alone.
 	forwards []Forward // of this burst, not submitted yet
@@ -85,9 +86,9 @@ type conn struct {
 	watching  bool // watcher is valid
 }
 
-func newConn(s *Server, nc net.Conn, id uint64, ip string) *conn {
+func newConn(s *Server, nc net.Conn, id uint64, ip string, e entrance) *conn {
 	c := &conn{
-		s: s, nc: nc, id: id, peer: auth.Peer{IP: ip}, remote: nc.RemoteAddr().String(),
+		s: s, nc: nc, id: id, entrance: e, peer: auth.Peer{IP: ip}, remote: nc.RemoteAddr().String(),
 		born:   s.era.Load(),
 		opened: make(chan struct{}), dead: make(chan struct{}),
 	}
@@ -100,6 +101,9 @@ func newConn(s *Server, nc net.Conn, id uint64, ip string) *conn {
 // run is the connection's reader.
 func (c *conn) run() {
 	defer c.end()
+	if !c.enter() {
+		return
+	}
 	if c.handshake() {
 		c.serve()
 	}
@@ -318,9 +322,14 @@ func (c *conn) drain() {
 	if !graceful {
 		return
 	}
-	sink := make([]byte, 512)
+	c.sink()
+}
+
+// sink reads until the client has closed its direction.
+func (c *conn) sink() {
+	b := make([]byte, 512)
 	for {
-		if _, err := c.nc.Read(sink); err != nil {
+		if _, err := c.nc.Read(b); err != nil {
 			return
 		}
 	}

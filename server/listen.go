@@ -11,7 +11,7 @@ import (
 )
 
 // accept takes connections until ctx is done. A shortage of descriptors is waited out.
-func (s *Server) accept(ctx context.Context, l net.Listener) error {
+func (s *Server) accept(ctx context.Context, l net.Listener, e entrance) error {
 	unhook := context.AfterFunc(ctx, func() { l.Close() })
 	defer unhook()
 	const first, last = 5 * time.Millisecond, time.Second
@@ -21,7 +21,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener) error {
 		switch {
 		case err == nil:
 			delay = first
-			s.admit(nc)
+			s.admit(nc, e)
 			continue
 		case ctx.Err() != nil:
 			return nil
@@ -39,7 +39,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener) error {
 }
 
 // admit starts a connection, or closes it hard if there are too many.
-func (s *Server) admit(nc net.Conn) {
+func (s *Server) admit(nc net.Conn, e entrance) {
 	ip := remoteIP(nc.RemoteAddr())
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		// Errors mean that the connection is gone already; its reader will see that.
@@ -67,7 +67,7 @@ func (s *Server) admit(nc net.Conn) {
 		return
 	}
 	s.lastConn++
-	c := newConn(s, nc, s.lastConn, ip)
+	c := newConn(s, nc, s.lastConn, ip, e)
 	s.conns[c.id] = c
 	s.perIP[ip]++
 	s.wg.Add(1)

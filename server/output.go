@@ -1,10 +1,6 @@
 package server
 
-import (
-	"net"
-
-	"github.com/zabkeeper/zabkeeper/proto"
-)
+import "github.com/zabkeeper/zabkeeper/proto"
 
 const (
 	// softOutput is the amount of unsent output at which a connection is neither read nor
@@ -71,12 +67,18 @@ func (c *conn) slim() {
 	c.mu.Unlock()
 }
 
-// finish tells the client that nothing more will come. The caller holds c.mu.
+// finish tells the client that nothing more will come. The caller holds c.mu, which is
+// released meanwhile: the farewell of TLS may block.
 func (c *conn) finish() {
 	if !c.finished.CompareAndSwap(0, c.s.era.Load()) {
 		return
 	}
-	if half, ok := c.nc.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
+	nc := c.nc
+	c.mu.Unlock()
+	half, ok := nc.(closeWriter)
+	ok = ok && half.CloseWrite() == nil
+	c.mu.Lock()
+	if !ok {
 		c.killLocked("answered for the last time")
 	}
 }
@@ -135,5 +137,3 @@ func (c *conn) bare(h proto.ReplyHeader) {
 
 // lastAnswer makes the connection close behind its output. The caller holds c.mu.
 func (c *conn) lastAnswer() { c.finishing = true }
-
-var _ interface{ CloseWrite() error } = (*net.TCPConn)(nil)

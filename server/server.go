@@ -28,6 +28,8 @@ type Server struct {
 	auth    *auth.Authenticator
 	applier applier
 	stats   stats
+	// handshakes holds one element for each TLS handshake under way, nil without TLS.
+	handshakes chan struct{}
 	// throttle and bucket are nil if nothing is to be held back.
 	throttle *throttle
 	bucket   *bucket
@@ -83,6 +85,9 @@ func New(cfg Config) (*Server, error) {
 	if t := cfg.Throttle; t != nil {
 		s.throttle, s.bucket = newThrottle(*t), newBucket(*t, s.now())
 	}
+	if cfg.Secure != nil {
+		s.handshakes = cfg.Secure.handshakes()
+	}
 	s.era.Store(1)
 	s.tree.store = cfg.Store
 	s.adoptTree()
@@ -90,7 +95,7 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Run accepts clients on l, which it closes, applies what is committed, and returns when
+// Run accepts clients on l and on Config.Secure's listener, which it closes, applies what is committed, and returns when
 // ctx is done and every goroutine of the server has ended. Clients are accepted at
 // once; before Serve they wait a moment or are turned away. A nil l serves nobody. The
 // error is that of a listener that broke.
@@ -101,9 +106,16 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	s.wg.Go(s.applier.run)
 	stop := make(chan struct{})
 	s.wg.Go(func() { s.keepHouse(stop) })
-	failed := make(chan error, 1)
+	failed := make(chan error, 2)
 	if l != nil {
-		s.wg.Go(func() { failed <- s.accept(ctx, l) })
+		e := plainText
+		if s.cfg.Secure != nil && s.cfg.Secure.Unified {
+			e = eitherText
+		}
+		s.wg.Go(func() { failed <- s.accept(ctx, l, e) })
+	}
+	if s.cfg.Secure != nil && s.cfg.Secure.Listener != nil {
+		s.wg.Go(func() { failed <- s.accept(ctx, s.cfg.Secure.Listener, tlsText) })
 	}
 	var err error
 	select {
@@ -120,6 +132,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	s.mu.Unlock()
 	if l != nil {
 		l.Close()
+	}
+	if s.cfg.Secure != nil && s.cfg.Secure.Listener != nil {
+		s.cfg.Secure.Listener.Close()
 	}
 	s.applier.close()
 	s.wg.Wait()

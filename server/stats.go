@@ -9,6 +9,8 @@ type stats struct {
 	outstanding    atomic.Int64 // requests in the connections' queues
 	rejected       atomic.Int64 // connections refused for a limit
 
+	handshakesFailed, handshakesRefused atomic.Int64 // of TLS
+
 	latencyCount, latencySum atomic.Int64 // ms
 	// latencyMin holds the minimum plus one, so that zero is "none yet".
 	latencyMin, latencyMax atomic.Int64

@@ -67,6 +67,10 @@ func (s *Server) metrics(st *Stats, peer *PeerStatus) []Metric {
 	add("num_alive_connections", int64(st.Connections))
 	add("outstanding_requests", st.Outstanding)
 	add("connection_rejected", st.Rejected)
+	if s.cfg.Secure != nil {
+		add("unsuccessful_handshake", s.stats.handshakesFailed.Load())
+		add("tls_handshake_exceeded", s.stats.handshakesRefused.Load())
+	}
 	add("uptime", time.Since(s.started).Milliseconds())
 	add("znode_count", int64(store.NodeCount()+1)) // the root counts twice, as in ZooKeeper
 	add("watch_count", int64(st.Watches))
