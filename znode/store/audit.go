@@ -14,7 +14,7 @@ import (
 
 // audit reads a tree record by record, in the order of its keys, and finds out whether
 // it is one: every record decodes, the order holds, the child counts add up, and the
-// index of ephemerals is what the nodes say. It sums up the totals on the way.
+// index of ephemerals and the marks are what the nodes say. It sums up the totals on the way.
 type audit struct {
 	totals  Totals
 	records uint64
@@ -24,6 +24,9 @@ type audit struct {
 	children    int64  // sum of all child counts
 	indexHash   uint64 // of the index of ephemerals, whatever its order
 	ownedHash   uint64 // of the nodes' owners, likewise
+	marks       uint64 // number of marks
+	marksHash   uint64 // of the marks, whatever their order
+	markedHash  uint64 // of the nodes that must have one, likewise
 	rootPresent bool
 }
 
@@ -34,6 +37,7 @@ var (
 	errNoRoot   = errors.New("no root node")
 	errChildren = errors.New("child counts do not add up to the number of nodes")
 	errIndex    = errors.New("index of ephemerals differs from the nodes' owners")
+	errMarks    = errors.New("marks differ from the containers and the nodes with a time to live")
 )
 
 // add takes the next record. It keeps neither slice.
@@ -44,6 +48,17 @@ func (a *audit) add(key, value []byte) error {
 	a.last = append(a.last[:0], key...)
 	a.records++
 	switch key[0] {
+	case colMark:
+		path, err := parseMarkKey(key)
+		if err != nil {
+			return err
+		}
+		if len(value) != 0 {
+			return errValue
+		}
+		a.marks++
+		a.marksHash += xxhash.Sum64(path)
+		return nil
 	case colEphemeral:
 		owner, path, err := parseEphemeralKey(key)
 		if err != nil {
@@ -84,8 +99,11 @@ func (a *audit) addNode(key, value []byte) error {
 	a.totals.Digest += znode.NodeDigest(path, n)
 	a.children += int64(n.NumChildren)
 	a.rootPresent = a.rootPresent || path == "/"
-	if n.Ephemeral() {
+	switch {
+	case n.Ephemeral():
 		a.ownedHash += ownedHash(n.Owner, key[nodePrefixLen:])
+	case znode.MayExpire(n.Owner):
+		a.markedHash += xxhash.Sum64(key[nodePrefixLen:])
 	}
 	return nil
 }
@@ -99,6 +117,8 @@ func (a *audit) finish() error {
 		return errChildren
 	case a.indexHash != a.ownedHash:
 		return errIndex
+	case a.marksHash != a.markedHash:
+		return errMarks
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ type trailer struct {
 }
 
 func (t *trailer) append(dst []byte) []byte {
-	dst = t.totals.append(dst)
+	dst = t.totals.append(dst, appliedUnmarked)
 	dst = binary.BigEndian.AppendUint64(dst, t.records)
 	return binary.BigEndian.AppendUint64(dst, t.hash)
 }
@@ -114,7 +114,7 @@ func (t *trailer) decode(payload []byte) error {
 	if len(payload) != trailerLen {
 		return errChunkTrailer
 	}
-	if err := t.totals.decode(payload[:appliedLen]); err != nil {
+	if err := t.totals.decode(payload[:appliedLen], appliedUnmarked); err != nil {
 		return err
 	}
 	r := reader{buf: payload[appliedLen:]}

@@ -23,7 +23,7 @@
 //
 // # Who may call what
 //
-// Reads (the methods of znode.View, Warm, Snapshot, Durable, Scan and the counters) are
+// Reads (the methods of znode.View, Warm, Marked, Below, Snapshot, Durable, Scan and the counters) are
 // safe at any time from any goroutine. One owner, the applier, calls Install and Replace;
 // whoever needs several reads of one state holds a lock against it. A read that runs
 // beside an Install sees, for each node, the state before or after it, and never leaves
@@ -35,11 +35,15 @@
 // record that makes a staged tree valid comes last.
 //
 //	column      key                                           value
+//	marks       00 | path                                     empty
 //	ephemerals  01 | owner, 8 bytes BE | path                 empty
 //	nodes       02 | depth, 2 bytes BE | path                 node record
 //	sessions    03 | session id, 8 bytes BE                   timeout in ms, 4 bytes BE
 //	meta        04 | 'a'                                      applied record
 //	            04 | 'o'                                      origin record
+//
+// There is a mark for each container and each node with a time to live, so that the leader finds
+// those without reading the tree.
 //
 // The depth of a path is its number of slashes, and 0 for the root. The children of /a/b
 // are the keys of depth 3 that start with "/a/b/", and no other key of that depth does: they
@@ -58,7 +62,11 @@
 //
 // The applied record, all fields after the first 8 bytes BE:
 //
-//	version 1 | zxid | hash | digest | nodes | ephemerals | data size
+//	version 2 | zxid | hash | digest | nodes | ephemerals | data size
+//
+// Version 1 was written before there were marks. A tree that has it, found at a start or come as
+// a stream, is read once, given its marks and version 2, which the program of that time
+// refuses to open.
 //
 // The origin record, written by Replace alone, is a generation, 8 bytes BE, and the
 // name of the staging that the tree came from. It makes ReplaceFrom restartable.
@@ -70,9 +78,9 @@
 //
 //	kind 1, header, first:   "ZKTR" | version 1 | zxid, 8 | hash, 8
 //	kind 2, records:         { key length, varint | key | value length, varint | value }
-//	kind 3, trailer, last:   applied record | number of records, 8 | xxhash64 of all records' bytes, 8
+//	kind 3, trailer, last:   applied record, version 1 | number of records, 8 | xxhash64 of all records' bytes, 8
 //
-// Records come in the order of their keys, columns 01 to 03 only.
+// Records come in the order of their keys, columns 00 to 03 only.
 //
 // # Memory
 //

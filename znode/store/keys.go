@@ -10,6 +10,7 @@ import (
 
 // Columns, the first byte of every key. doc.go draws the keys.
 const (
+	colMark      byte = 0
 	colEphemeral byte = 1
 	colNode      byte = 2
 	colSession   byte = 3
@@ -17,6 +18,7 @@ const (
 )
 
 const (
+	markPrefixLen      = 1 // column
 	nodePrefixLen      = 3 // column, depth
 	ephemeralPrefixLen = 9 // column, owner
 	sessionKeyLen      = 9
@@ -30,8 +32,9 @@ var (
 
 	keysStart  = []byte{0}
 	keysEnd    = []byte{0xff}
-	streamFrom = []byte{colEphemeral}
+	streamFrom = []byte{colMark}
 	streamTo   = []byte{colMeta}
+	marksEnd   = []byte{colMark + 1}
 )
 
 var errKey = errors.New("malformed key")
@@ -62,6 +65,8 @@ func appendChildPrefix(dst []byte, path string) []byte {
 
 // setDepth makes a key or prefix of the node column one of another depth.
 func setDepth(key []byte, depth int) { binary.BigEndian.PutUint16(key[1:], uint16(depth)) }
+
+func appendMarkKey(dst []byte, path string) []byte { return append(append(dst, colMark), path...) }
 
 func appendEphemeralPrefix(dst []byte, owner proto.SessionID) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, colEphemeral), uint64(owner))
@@ -97,6 +102,14 @@ func parseNodeKey(key []byte) (string, error) {
 		return "", errKey
 	}
 	return path, nil
+}
+
+// parseMarkKey returns the path inside a key of the column of marks.
+func parseMarkKey(key []byte) ([]byte, error) {
+	if len(key) <= markPrefixLen || key[0] != colMark || key[markPrefixLen] != '/' {
+		return nil, errKey
+	}
+	return key[markPrefixLen:], nil
 }
 
 // parseEphemeralKey returns the owner and the path inside a key of the ephemeral column.

@@ -98,6 +98,25 @@ func (m *model) subtrees(v znode.View) string {
 	return ""
 }
 
+func (m *model) marked() (paths []string) {
+	for p, n := range m.nodes {
+		if n.Owner == znode.ContainerOwner || n.TTL() > 0 {
+			paths = append(paths, p)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+func (m *model) below(path string) (n int) {
+	for p := range m.nodes {
+		if p != "/" && (path == "/" || strings.HasPrefix(p, path+"/")) {
+			n++
+		}
+	}
+	return n
+}
+
 func (m *model) totals() store.Totals {
 	t := store.Totals{At: m.at}
 	for p, n := range m.nodes {
@@ -136,6 +155,14 @@ func (m *model) diff(s *store.Store) string {
 			return fmt.Sprintf("ephemerals of %v: %q, want %q", id, got, want)
 		}
 	}
+	if got, want := marked(s, ""), m.marked(); !slices.Equal(got, want) {
+		return fmt.Sprintf("marks %q, want %q", got, want)
+	}
+	for path := range m.nodes {
+		if got, want := s.Below(path)(nil), m.below(path); got != want {
+			return fmt.Sprintf("%d nodes below %q, want %d", got, path, want)
+		}
+	}
 	listed := map[proto.SessionID]int32{}
 	s.Sessions(func(id proto.SessionID, timeout int32) bool { listed[id] = timeout; return true })
 	if !maps.Equal(listed, m.sessions) {
@@ -164,6 +191,11 @@ func children(v znode.View, path string) (names []string) {
 
 func ephemerals(v znode.View, owner proto.SessionID) (paths []string) {
 	v.Ephemerals(owner, func(path string) bool { paths = append(paths, path); return true })
+	return paths
+}
+
+func marked(s *store.Store, after string) (paths []string) {
+	s.Marked(after, func(path string) bool { paths = append(paths, path); return true })
 	return paths
 }
 

@@ -150,6 +150,25 @@ func dataLen(rec []byte) (int, error) {
 	return len(r.buf), r.err
 }
 
+// ownerOf returns the owner word of a node record without decoding the rest.
+func ownerOf(rec []byte) (proto.SessionID, error) {
+	if len(rec) < 2 {
+		return 0, errTruncated
+	}
+	if rec[0] != nodeVersion {
+		return 0, ErrFormat
+	}
+	if rec[1]&flagOwner == 0 {
+		return 0, nil
+	}
+	r := reader{buf: rec[2:]}
+	for range nodeVarints {
+		r.varint()
+	}
+	owner := proto.SessionID(r.uint64())
+	return owner, r.err
+}
+
 // reader takes fields off a record. After the first error it yields zeros.
 type reader struct {
 	buf []byte
@@ -238,8 +257,15 @@ func (r *reader) acl() []proto.ACL {
 	return acl
 }
 
-// appliedVersion is the first byte of the applied record.
-const appliedVersion = 1
+// Versions of the applied record, its first byte. They differ in what they vouch for, not in
+// their layout.
+const (
+	// appliedUnmarked is written by versions of this program that know no column of marks, and
+	// stands in the trailer of every stream.
+	appliedUnmarked byte = 1
+	// appliedVersion says that the column of marks is what the nodes say.
+	appliedVersion byte = 2
+)
 
 // appliedLen is the length of the applied record.
 const appliedLen = 1 + 6*8
@@ -253,8 +279,8 @@ type Totals struct {
 	DataSize   int64 // bytes of all paths and data
 }
 
-func (t *Totals) append(dst []byte) []byte {
-	dst = append(dst, appliedVersion)
+func (t *Totals) append(dst []byte, version byte) []byte {
+	dst = append(dst, version)
 	for _, v := range [...]uint64{
 		uint64(t.At.ID), t.At.Hash, t.Digest, uint64(t.Nodes), uint64(t.Ephemerals), uint64(t.DataSize),
 	} {
@@ -263,11 +289,12 @@ func (t *Totals) append(dst []byte) []byte {
 	return dst
 }
 
-func (t *Totals) decode(rec []byte) error {
+// decode reads an applied record of a version up to the newest one that is allowed.
+func (t *Totals) decode(rec []byte, newest byte) error {
 	if len(rec) == 0 {
 		return errTruncated
 	}
-	if rec[0] != appliedVersion {
+	if rec[0] < appliedUnmarked || rec[0] > newest {
 		return ErrFormat
 	}
 	if len(rec) != appliedLen {

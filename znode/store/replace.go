@@ -64,12 +64,16 @@ func (s *Store) ingest(name string, about complete) error {
 	if _, err := s.db.IngestAndExcise(context.Background(), paths, nil, nil, all); err != nil {
 		return err
 	}
-	totals, found, err := readTotals(s.db)
-	if err == nil && (!found || totals.At != about.at) {
-		err = fmt.Errorf("%w: replaced tree is at %v, not at %v", ErrCorrupt, totals.At, about.at)
-	}
-	if err != nil {
+	totals, version, err := readTotals(s.db)
+	switch {
+	case err != nil:
 		return err
+	case version == 0 || totals.At != about.at:
+		return fmt.Errorf("%w: replaced tree is at %v, not at %v", ErrCorrupt, totals.At, about.at)
+	case version == appliedUnmarked:
+		if err := s.markAll(&totals); err != nil {
+			return fmt.Errorf("build the column of marks: %w", err)
+		}
 	}
 	s.totals.Store(&totals)
 	s.cache.clear()

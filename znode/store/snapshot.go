@@ -33,8 +33,8 @@ type Snapshot struct {
 func (s *Store) Snapshot() (*Snapshot, error) {
 	// An ordinary snapshot of Pebble would lose its tables to a Replace.
 	efos := s.db.NewEventuallyFileOnlySnapshot([]pebble.KeyRange{{Start: keysStart, End: keysEnd}})
-	totals, found, err := readTotals(efos)
-	if err == nil && !found {
+	totals, version, err := readTotals(efos)
+	if err == nil && version == 0 {
 		err = fmt.Errorf("%w: no applied record", ErrCorrupt)
 	}
 	if err != nil {

@@ -42,6 +42,8 @@ type Staging struct {
 	audit  audit
 	hash   *xxhash.Digest
 	ended  bool // the trailer came and agreed
+	// unmarked is set when the stream has no column of marks, though the nodes need one.
+	unmarked bool
 
 	table *sstable.Writer // nil between tables
 	err   error           // of the first failure; nothing is taken after it
@@ -169,7 +171,12 @@ func (st *Staging) writeTrailer(c chunk) error {
 	if err := t.decode(c.payload); err != nil {
 		return bad(err)
 	}
-	if err := st.audit.finish(); err != nil {
+	err := st.audit.finish()
+	if errors.Is(err, errMarks) && st.audit.marks == 0 {
+		// The sender is of a version that has no marks: Replace makes them.
+		st.unmarked, err = true, nil
+	}
+	if err != nil {
 		return bad(err)
 	}
 	st.audit.totals.At = st.about.at
@@ -233,7 +240,11 @@ func (st *Staging) Finish() (zxid.Point, error) {
 func (st *Staging) finish() error {
 	// The meta column makes the staged tree a tree: it is in the same files, so the
 	// replacement is one step.
-	if err := st.put(appliedKey, st.audit.totals.append(nil)); err != nil {
+	version := appliedVersion
+	if st.unmarked {
+		version = appliedUnmarked
+	}
+	if err := st.put(appliedKey, st.audit.totals.append(nil, version)); err != nil {
 		return err
 	}
 	o := origin{generation: st.about.generation, name: st.name}

@@ -113,15 +113,20 @@ func corruptMark(err error) error {
 
 // load reads the meta column, or writes the first tree when there is none.
 func (s *Store) load() error {
-	totals, found, err := readTotals(s.db)
+	totals, version, err := readTotals(s.db)
 	if err != nil {
 		return fmt.Errorf("applied record: %w", err)
 	}
-	if !found {
+	switch version {
+	case 0:
 		if err := s.mustBeEmpty(); err != nil {
 			return err
 		}
 		return s.create()
+	case appliedUnmarked:
+		if err := s.markAll(&totals); err != nil {
+			return fmt.Errorf("build the column of marks: %w", err)
+		}
 	}
 	s.totals.Store(&totals)
 	return s.loadOrigin()
@@ -277,9 +282,10 @@ func (s *Store) fill(c *znode.Changes) (err error) {
 			err = e
 		}
 	}
-	c.Nodes(func(path string, _, n *znode.Node) {
+	c.Nodes(func(path string, old, n *znode.Node) {
 		s.changed = append(s.changed, change{path, n})
 		keep(s.putNode(path, n))
+		keep(s.putMark(path, old, n))
 	})
 	c.EphemeralChanges(func(owner proto.SessionID, path string, added bool) {
 		s.key = appendEphemeralKey(s.key[:0], owner, path)
@@ -313,7 +319,7 @@ func (s *Store) putNode(path string, n *znode.Node) error {
 
 // commit adds the totals to the batch and makes the batch visible.
 func (s *Store) commit(totals *Totals) error {
-	s.value = totals.append(s.value[:0])
+	s.value = totals.append(s.value[:0], appliedVersion)
 	if err := s.batch.Set(appliedKey, s.value, nil); err != nil {
 		return err
 	}
@@ -341,7 +347,7 @@ func (s *Store) Durable() (zxid.Point, error) {
 	if it.First() && bytes.Equal(it.Key(), appliedKey) {
 		var rec []byte
 		if rec, err = it.ValueAndErr(); err == nil {
-			err = totals.decode(rec)
+			err = totals.decode(rec, appliedVersion)
 		}
 	}
 	if err := errors.Join(err, it.Close()); err != nil {
@@ -362,15 +368,17 @@ func (s *Store) Flush() error {
 	return nil
 }
 
-// readTotals reads the applied record.
-func readTotals(r pebble.Reader) (totals Totals, found bool, err error) {
+// readTotals reads the applied record; version is 0 where there is none.
+func readTotals(r pebble.Reader) (totals Totals, version byte, err error) {
 	rec, closer, err := r.Get(appliedKey)
 	if errors.Is(err, pebble.ErrNotFound) {
-		return totals, false, nil
+		return totals, 0, nil
 	}
 	if err != nil {
-		return totals, false, err
+		return totals, 0, err
 	}
-	err = totals.decode(rec)
-	return totals, true, errors.Join(err, closer.Close())
+	if err = totals.decode(rec, appliedVersion); err == nil {
+		version = rec[0]
+	}
+	return totals, version, errors.Join(err, closer.Close())
 }

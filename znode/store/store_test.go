@@ -172,7 +172,7 @@ func drawACL(t *rapid.T) []proto.ACL {
 func drawTxn(t *rapid.T, z zxid.ID, v znode.View) *proto.Txn {
 	session := rapid.SampledFrom(sessionIDs).Draw(t, "session")
 	version := rapid.Int32Range(0, 1000).Draw(t, "version")
-	switch rapid.IntRange(0, 7).Draw(t, "op") {
+	switch rapid.IntRange(0, 9).Draw(t, "op") {
 	case 0:
 		return txn(proto.OpDelete, session, z, &proto.DeleteTxn{Path: drawPath(t)})
 	case 1:
@@ -183,6 +183,12 @@ func drawTxn(t *rapid.T, z zxid.ID, v znode.View) *proto.Txn {
 		return txn(proto.OpCreateSession, session, z, &proto.CreateSessionTxn{TimeOut: version})
 	case 4:
 		return txn(proto.OpCloseSession, session, z, &proto.CloseSessionTxn{Paths: ephemerals(v, session)})
+	case 5:
+		return txn(proto.OpCreateContainer, session, z, &proto.CreateContainerTxn{Path: drawPath(t), Data: drawData(t), ParentCVersion: -1})
+	case 6:
+		return txn(proto.OpCreateTTL, session, z, &proto.CreateTTLTxn{
+			Path: drawPath(t), TTL: rapid.Int64Range(1, znode.MaxTTL).Draw(t, "ttl"), ParentCVersion: -1,
+		})
 	default:
 		return txn(proto.OpCreate2, session, z, &proto.CreateTxn{
 			Path: drawPath(t), Data: drawData(t), ACL: drawACL(t),

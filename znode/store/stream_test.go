@@ -105,7 +105,9 @@ func TestInconsistentTrees(t *testing.T) {
 	index := func(owner byte, path string) []byte {
 		return append([]byte{1, 0, 0, 0, 0, 0, 0, 0, owner}, path...)
 	}
+	mark := func(path string) []byte { return append([]byte{0}, path...) }
 	session := []byte{3, 0, 0, 0, 0, 0, 0, 0, 7}
+	container, ttl := znode.ContainerOwner, znode.TTLOwner(7)
 	type record struct {
 		key   []byte
 		node  *znode.Node // or
@@ -126,6 +128,13 @@ func TestInconsistentTrees(t *testing.T) {
 		{"index of another owner", "index", []record{{key: index(8, "/x")}, node("/", root(1)), node("/x", owned(7))}},
 		{"index of a persistent node", "index", []record{{key: index(7, "/x")}, node("/", root(1)), node("/x", owned(0))}},
 		{"value in the index", "value", []record{{key: index(7, "/x"), value: []byte{1}}, node("/", root(1)), node("/x", owned(7))}},
+		{"marks", "", []record{{key: mark("/c")}, {key: mark("/t")}, node("/", root(2)), node("/c", owned(container)), node("/t", owned(ttl))}},
+		{"container without a mark", "marks", []record{{key: mark("/t")}, node("/", root(2)), node("/c", owned(container)), node("/t", owned(ttl))}},
+		{"mark of a persistent node", "marks", []record{{key: mark("/x")}, node("/", root(1)), node("/x", owned(0))}},
+		{"mark of an ephemeral", "marks", []record{{key: mark("/x")}, {key: index(7, "/x")}, node("/", root(1)), node("/x", owned(7))}},
+		{"mark of no node", "marks", []record{{key: mark("/c")}, {key: mark("/d")}, node("/", root(1)), node("/c", owned(container))}},
+		{"mark of no path", "key", []record{{key: mark("x")}, node("/", root(0))}},
+		{"value in a mark", "value", []record{{key: mark("/c"), value: []byte{1}}, node("/", root(1)), node("/c", owned(container))}},
 		{"wrong depth", "key", []record{node("/", root(1)), {key: []byte{2, 0, 3, '/', 'x'}, node: owned(0)}}},
 		{"bad session", "cut short", []record{node("/", root(0)), {key: session, value: []byte{1}}}},
 		{"keys out of order", "order", []record{node("/", root(2)), node("/b", owned(0)), node("/a", owned(0))}},

@@ -137,11 +137,17 @@ func (s *Store) Session(id proto.SessionID) (timeout int32, ok bool) {
 // follows the prefix. A fault ends the process.
 func (s *Store) scan(op string, prefix []byte, visit func(rest []byte, it *pebble.Iterator) (bool, error)) {
 	upper := append([]byte(nil), prefix...)
-	bounds := &pebble.IterOptions{LowerBound: prefix}
+	bounds := pebble.IterOptions{LowerBound: prefix}
 	if successor(upper) {
 		bounds.UpperBound = upper
 	}
-	it, err := s.db.NewIter(bounds)
+	s.scanFrom(op, bounds, len(prefix), visit)
+}
+
+// scanFrom calls visit for each key within bounds with what follows its first skip bytes. A fault
+// ends the process.
+func (s *Store) scanFrom(op string, bounds pebble.IterOptions, skip int, visit func(rest []byte, it *pebble.Iterator) (bool, error)) {
+	it, err := s.db.NewIter(&bounds)
 	if err != nil {
 		panic(s.fault(op, err))
 	}
@@ -151,7 +157,7 @@ func (s *Store) scan(op string, prefix []byte, visit func(rest []byte, it *pebbl
 		}
 	}()
 	for ok := it.First(); ok; ok = it.Next() {
-		more, visitErr := visit(it.Key()[len(prefix):], it)
+		more, visitErr := visit(it.Key()[skip:], it)
 		if visitErr != nil {
 			err = fmt.Errorf("%w: %w", ErrCorrupt, visitErr)
 		}
