@@ -29,8 +29,9 @@ type conn struct {
 	handled  int64     // requests of this burst
 	answered int64     // of these, by the reader itself
 	tickets  uint64
-	holds    holding // what the request being handled has taken of the throttle
-	full     bool    // the queue or the output is so full that reading must wait
+	exchange *auth.Exchange // nil before the first SASL token
+	holds    holding        // what the request being handled has taken of the throttle
+	full     bool           // the queue or the output is so full that reading must wait
 
 	// Set by the reader before the connection is registered or a question about it
 	// submitted, then read by everybody.
@@ -94,7 +95,7 @@ func newConn(s *Server, nc net.Conn, id uint64, ip string, e entrance) *conn {
 	}
 	c.room.L = &c.mu
 	c.active.Store(c.born)
-	c.who.Store(newIdentity(s.auth.Initial(&c.peer), &s.cfg))
+	c.who.Store(s.identity(s.auth.Initial(&c.peer)))
 	return c
 }
 

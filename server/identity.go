@@ -18,6 +18,8 @@ type identity struct {
 	judged []proto.ID
 	// encoded is ids as in an envelope.
 	encoded []byte
+	// stranger may do nothing but authenticate.
+	stranger bool
 }
 
 func newIdentity(ids []proto.ID, cfg *Config) *identity {
@@ -29,6 +31,13 @@ func newIdentity(ids []proto.ID, cfg *Config) *identity {
 	for _, id := range ids {
 		who.encoded = id.Append(who.encoded)
 	}
+	return who
+}
+
+// identity makes what a connection may claim of the identities that it has.
+func (s *Server) identity(ids []proto.ID) *identity {
+	who := newIdentity(ids, &s.cfg)
+	who.stranger = !s.auth.Admits(ids)
 	return who
 }
 
@@ -66,7 +75,7 @@ func (c *conn) identify(ids []proto.ID) bool {
 		return false
 	}
 	if len(all) > len(old) {
-		c.who.Store(newIdentity(all, &c.s.cfg))
+		c.who.Store(c.s.identity(all))
 	}
 	return true
 }

@@ -25,7 +25,11 @@ func (c *conn) answer(r *request) {
 		c.lastAnswer()
 	}
 	if r.fixed || r.code != proto.CodeOK {
-		c.bare(h)
+		if answer, ok := r.body.(*proto.SetSASLResponse); ok {
+			c.reply(h, answer) // the one error with a body
+		} else {
+			c.bare(h)
+		}
 		return
 	}
 	switch r.op {

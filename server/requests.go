@@ -19,6 +19,9 @@ func (c *conn) handle(frame []byte) bool {
 	var h proto.RequestHeader
 	h.Decode(&cur)
 	r := request{xid: h.Xid, op: h.Op, since: c.burst, who: c.who.Load()}
+	if r.who.stranger && h.Op != proto.OpAuth && h.Op != proto.OpSASL {
+		return c.turnAway(&r)
+	}
 	switch h.Op {
 	case proto.OpExists, proto.OpGetData, proto.OpGetChildren, proto.OpGetChildren2:
 		var body proto.ReadRequest
@@ -49,6 +52,10 @@ func (c *conn) handle(frame []byte) bool {
 		var body proto.AuthPacket
 		body.Decode(&cur)
 		return c.auth(&r, &body, cur.Err())
+	case proto.OpSASL:
+		var body proto.GetSASLRequest
+		body.Decode(&cur)
+		return c.sasl(&r, &body, cur.Err())
 	}
 	return c.unknown(&r)
 }

@@ -1,7 +1,10 @@
 package auth
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -32,6 +35,21 @@ type Config struct {
 	X509      bool
 	X509Super string
 
+	// SASL offers scheme sasl to ACLs and to Required. It does not by itself let anybody in:
+	// an exchange needs Users.
+	SASL bool
+	// Users are the passwords of those who may log in by SASL; nil: tokens are not judged.
+	Users map[string]string
+	// SuperPassword replaces the password of the user "super", if there is one. Empty: it
+	// does not.
+	SuperPassword string
+	// SASLSupers are the users that may do everything once they have logged in.
+	SASLSupers []string
+	// AllowFailed keeps clients whose exchange has failed, unless SASL is required.
+	AllowFailed bool
+	// Random is what nonces are made of. Default: crypto/rand.
+	Random io.Reader
+
 	// Required are the schemes of which a connection must have proved an identity before
 	// anything but authentication is answered; empty: none is required.
 	Required []string
@@ -42,6 +60,11 @@ type Config struct {
 type Authenticator struct {
 	providers map[string]provider
 	required  []string
+
+	users       map[string]userKey // nil: no SASL
+	saslSupers  map[string]bool
+	allowFailed bool
+	random      io.Reader
 }
 
 // New makes an Authenticator. It refuses a configuration by which nobody could be served.
@@ -49,6 +72,10 @@ func New(cfg Config) (*Authenticator, error) {
 	a := &Authenticator{
 		providers: map[string]provider{znode.SchemeIP: ipProvider{}},
 		required:  slices.Clone(cfg.Required),
+		random:    cfg.Random,
+	}
+	if a.random == nil {
+		a.random = rand.Reader
 	}
 	if !cfg.NoDigest {
 		a.providers[znode.SchemeDigest] = digestProvider{alg: cfg.DigestAlg, super: cfg.SuperDigest}
@@ -59,12 +86,51 @@ func New(cfg Config) (*Authenticator, error) {
 	if cfg.X509 {
 		a.providers[SchemeX509] = x509Provider{super: cfg.X509Super}
 	}
+	a.configureSASL(&cfg)
 	for _, scheme := range cfg.Required {
 		if a.providers[scheme] == nil {
 			return nil, fmt.Errorf("auth: scheme %q is required, but not offered", scheme)
 		}
 	}
+	if a.requires(znode.SchemeSASL) && !a.OffersSASL() {
+		return nil, errors.New("auth: SASL is required, but there is no list of its users")
+	}
 	return a, nil
+}
+
+func (a *Authenticator) configureSASL(cfg *Config) {
+	a.allowFailed = cfg.AllowFailed
+	if cfg.SASL {
+		a.providers[znode.SchemeSASL] = saslProvider{}
+	}
+	if cfg.Users == nil {
+		return
+	}
+	a.users, a.saslSupers = make(map[string]userKey, len(cfg.Users)), make(map[string]bool, len(cfg.SASLSupers))
+	for name, password := range cfg.Users {
+		if name == saslSuper && cfg.SuperPassword != "" {
+			password = cfg.SuperPassword
+		}
+		a.users[name] = newUserKey(name, password)
+	}
+	for _, name := range cfg.SASLSupers {
+		a.saslSupers[name] = true
+	}
+}
+
+// requires reports whether a scheme is among those of which one is required.
+func (a *Authenticator) requires(scheme string) bool { return slices.Contains(a.required, scheme) }
+
+// SASLFailure says what becomes of a connection whose exchange has failed: it stays, as nobody,
+// or it is closed behind an answer with the code.
+func (a *Authenticator) SASLFailure() (code proto.Code, stays bool) {
+	switch {
+	case a.requires(znode.SchemeSASL):
+		return proto.CodeSessionClosedRequireSASLAuth, false
+	case a.allowFailed:
+		return proto.CodeOK, true
+	}
+	return proto.CodeAuthFailed, false
 }
 
 // Peer is what is known of a client before it says anything.
@@ -123,14 +189,11 @@ func (a *Authenticator) User(id proto.ID) string {
 	return ""
 }
 
-// Enforces reports whether Admits may ever be false.
-func (a *Authenticator) Enforces() bool { return len(a.required) > 0 }
-
 // Admits reports whether a connection with these identities may do more than authenticate
 // (spec client-protocol 7.3).
 func (a *Authenticator) Admits(ids []proto.ID) bool {
 	return len(a.required) == 0 || slices.ContainsFunc(ids, func(id proto.ID) bool {
-		return slices.Contains(a.required, id.Scheme)
+		return a.requires(id.Scheme)
 	})
 }
 
@@ -165,6 +228,13 @@ func (digestProvider) user(id string) string {
 	name, _, _ := strings.Cut(id, ":")
 	return name
 }
+
+// saslProvider refuses auth packets: SASL has an operation of its own.
+type saslProvider struct{}
+
+func (saslProvider) authenticate(*Peer, []byte) ([]proto.ID, Verdict) { return nil, Refused }
+
+func (saslProvider) user(id string) string { return id }
 
 // ensembleProvider sends clients away that look for another ensemble.
 type ensembleProvider struct{ names []string }

@@ -166,7 +166,7 @@ func (n *Node) listen() (net.Listener, error) {
 func (n *Node) assemble() error {
 	var err error
 	serverConfig := n.serverConfig()
-	if serverConfig.Auth.DigestAlg, err = znode.ParseDigestAlg(n.conf.Auth.DigestAlg); err != nil {
+	if serverConfig.Auth, err = n.authConfig(); err != nil {
 		return fmt.Errorf("node: %w", err)
 	}
 	n.server, err = server.New(serverConfig)
@@ -252,7 +252,7 @@ func (n *Node) serverConfig() server.Config {
 		MaxClientCnxns:     c.MaxClientCnxns, MaxCnxns: c.MaxCnxns,
 		GlobalOutstanding: n.globalOutstanding(), Throttle: &c.Throttle,
 		KeepAlive: c.ClientTCPKeepAlive,
-		SkipACL:   c.SkipACL, Auth: n.authConfig(), Schemes: n.schemes(),
+		SkipACL:   c.SkipACL, Schemes: n.schemes(),
 		AllowWord: c.AllowsFourLetterWord,
 		Logger:    n.log, Fatal: n.fatal,
 	}
