@@ -29,6 +29,8 @@ type Config struct {
 	CommitLogCount    int    // transactions kept for synchronisation by DIFF
 	ForceSync         bool   // false only on a standalone server that asked for it
 	FsyncWarning      time.Duration
+	// Memory for the tree, in MiB: nodes ready to be read, 0 for none, and the store's blocks.
+	NodeCacheMb, BlockCacheMb int
 
 	// Clients.
 	Client                 *quorum.Address // where to listen; nil: serve no clients

@@ -14,6 +14,7 @@ import (
 const (
 	maxTickTime = 3_600_000 // milliseconds
 	maxLimit    = 1_000_000 // ticks
+	maxCacheMb  = 1 << 20   // MiB
 )
 
 // table holds every key that is known, in the order of spec operations 1.2 to 1.4.
@@ -111,6 +112,8 @@ func storageKeys() []key {
 	return []key{
 		number("snapCount", "100000", 2, math.MaxInt32, func(c *Config) *int { return &c.SnapCount }),
 		number("commitLogCount", "500", 1, math.MaxInt32, func(c *Config) *int { return &c.CommitLogCount }),
+		number("nodeCacheSizeMb", "16", 0, maxCacheMb, func(c *Config) *int { return &c.NodeCacheMb }),
+		number("blockCacheSizeMb", "16", 1, maxCacheMb, func(c *Config) *int { return &c.BlockCacheMb }),
 		yesNo("forceSync", "yes", func(c *Config) *bool { return &c.ForceSync }),
 		millis("fsync.warningthresholdms", "1000", 0, func(c *Config) *time.Duration { return &c.FsyncWarning }).yet(),
 		loose("datadir.autocreate", "true", func(c *Config) *bool { return &c.DataDirAutocreate }),

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -67,6 +68,9 @@ func runServer(o serverOptions, args []string) error {
 		return &reportedError{err}
 	}
 	report(log, cfg)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 
 	if o.pprof != "" {
 		if err := serveProfiles(log, o.pprof); err != nil {
@@ -101,6 +105,11 @@ func runServer(o serverOptions, args []string) error {
 	log.Info().Msg("stopped")
 	return nil
 }
+
+// gcPercent is the garbage collector's room in percent of the live heap, unless GOGC says
+// otherwise. Most of that heap is the node cache: less room than Go's 100 costs three percent of
+// the processor under full load and saves a sixth of the memory.
+const gcPercent = 60
 
 // serveProfiles serves net/http/pprof for the life of the process.
 func serveProfiles(log zerolog.Logger, addr string) error {

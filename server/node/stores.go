@@ -47,6 +47,7 @@ func (n *Node) openStores() (*stores, error) {
 	}
 	tree, err := store.Open(store.Config{
 		Dir: treePath, FS: n.cfg.FS,
+		CacheBytes: nodeCache(n.conf.NodeCacheMb), BlockCacheBytes: int64(n.conf.BlockCacheMb) << 20,
 		Logger: n.log.With().Str("store", "tree").Logger(), Fatal: n.fatal,
 	})
 	if err != nil {
@@ -132,3 +133,11 @@ func (s *stores) reconcile(treePath string) error {
 }
 
 func (s *stores) close() error { return errors.Join(s.tree.Close(), s.log.Close()) }
+
+// nodeCache returns the setting in bytes as store.Config means it, where 0 is the default.
+func nodeCache(mb int) int64 {
+	if mb == 0 {
+		return -1
+	}
+	return int64(mb) << 20
+}

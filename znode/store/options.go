@@ -11,10 +11,10 @@ import (
 )
 
 // Default budgets, in bytes. Together with the garbage collector's room they keep a
-// server with a million small nodes under 256 MiB, and an idle one grows into none of them.
+// server with a million small nodes under 128 MiB, and an idle one grows into none of them.
 const (
-	DefaultCacheBytes      = 32 << 20
-	DefaultBlockCacheBytes = 32 << 20
+	DefaultCacheBytes      = 16 << 20
+	DefaultBlockCacheBytes = 16 << 20
 	DefaultMemTableBytes   = 8 << 20
 )
 
