@@ -29,6 +29,10 @@ func (a *applier) synced(t ticket) {
 	if c == nil {
 		return
 	}
+	if t.number == renewalTicket {
+		a.renewedLocal(c)
+		return
+	}
 	a.s.tree.mu.RLock()
 	defer a.s.tree.mu.RUnlock()
 	c.mu.Lock()
@@ -84,7 +88,12 @@ func (a *applier) notice(n notice) {
 	if c == nil || c.session != n.session {
 		return
 	}
-	if n.alive && !a.s.adopt(c) {
+	a.renewed(c, n.alive)
+}
+
+// renewed lets a client go on with its session, or refuses it.
+func (a *applier) renewed(c *conn, alive bool) {
+	if alive && !a.s.adopt(c) {
 		c.kill("not serving")
 		return
 	}
@@ -92,10 +101,10 @@ func (a *applier) notice(n notice) {
 	defer a.s.tree.mu.RUnlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.alive {
+	if alive {
 		c.establish()
 	} else {
-		a.s.log.Info().Str("client", c.remote).Stringer("session", n.session).Msg("refusing an expired or unknown session")
+		a.s.log.Info().Str("client", c.remote).Stringer("session", c.session).Msg("refusing an expired or unknown session")
 		c.refuseSession()
 	}
 	a.flag(c)

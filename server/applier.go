@@ -314,7 +314,12 @@ func (a *applier) finish(st *staged) {
 	if st.conn != nil {
 		a.reply(st.conn, st)
 	}
-	if st.txn.Type != proto.OpCloseSession {
+	switch st.txn.Type {
+	case proto.OpCreateSession:
+		a.s.locals.remove(st.txn.ClientID)
+		return
+	case proto.OpCloseSession:
+	default:
 		return
 	}
 	if c := a.s.sessionConn(st.txn.ClientID); c != nil && c != st.conn {
@@ -333,9 +338,11 @@ func (a *applier) reply(c *conn, st *staged) {
 	}
 	r := c.queue.at(0)
 	c.answerWrite(r, &st.txn, &st.result)
-	a.latency.add(1, a.now-r.since)
+	if !r.upgrade {
+		a.latency.add(1, a.now-r.since)
+		a.s.stats.sent.Add(1)
+	}
 	c.dequeue()
-	a.s.stats.sent.Add(1)
 	a.flag(c)
 	if !c.affected {
 		c.affected = true
@@ -351,7 +358,9 @@ func (c *conn) answerWrite(r *request, txn *proto.Txn, res *znode.Result) {
 			c.killLocked("the session cannot be created")
 			return
 		}
-		c.establish()
+		if !r.upgrade {
+			c.establish()
+		}
 		return
 	}
 	c.sent++

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/datadriven"
+
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/proto/jute"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
@@ -280,4 +282,18 @@ func (m *member) word(tb testing.TB, word string) string {
 	c := m.dial(tb)
 	c.write([]byte(word))
 	return string(bytes.TrimRight(c.closed(), "\x00"))
+}
+
+// wordLines returns the lines of a four-letter word that begin with one of the prefixes.
+func (m *member) wordLines(tb testing.TB, args []datadriven.CmdArg) string {
+	tb.Helper()
+	var out strings.Builder
+	for line := range strings.Lines(m.word(tb, args[0].Key)) {
+		for _, prefix := range args[1:] {
+			if prefix.Key != "server" && strings.HasPrefix(line, prefix.Key) {
+				out.WriteString(line)
+			}
+		}
+	}
+	return out.String()
 }

@@ -75,6 +75,11 @@ type Config struct {
 
 	// KeepAlive switches TCP keep-alive on.
 	KeepAlive bool
+	// LocalSessions lets sessions begin local to the server that accepts them, without a
+	// transaction; the leader takes writes of other servers' local sessions.
+	// LocalSessionsUpgrading creates them in the ensemble ahead of their first ephemeral, which
+	// is refused otherwise (spec semantics 10.1).
+	LocalSessions, LocalSessionsUpgrading bool
 	// SkipACL switches permission checks off.
 	SkipACL bool
 	// Auth says who may prove to be whom, Schemes what that counts for in ACLs.

@@ -38,12 +38,17 @@ type conn struct {
 	session     proto.SessionID
 	timeout     int32 // ms, negotiated
 	hasReadOnly bool
+	// readOnly is set if the server served only reads when the connection asked for a session;
+	// the connection does not outlive that.
+	readOnly bool
 
-	// born is the era of the accept.
-	born int64
 	// joining is set once the connection has asked for a session. Guarded by Server.mu.
 	joining bool
-	// active is the era of the last input; written by the reader.
+	// local is set while no transaction has created the session, or is about to. Written by the
+	// reader, and by the applier while the reader waits for it.
+	local atomic.Bool
+	// active is the era of the accept, of the connect request, and then of the last input; written
+	// by the reader.
 	active atomic.Int64
 	// touched is set by input and taken back when the session is reported as alive.
 	touched atomic.Bool
@@ -90,11 +95,10 @@ type conn struct {
 func newConn(s *Server, nc net.Conn, id uint64, ip string, e entrance) *conn {
 	c := &conn{
 		s: s, nc: nc, id: id, entrance: e, peer: auth.Peer{IP: ip}, remote: nc.RemoteAddr().String(),
-		born:   s.era.Load(),
 		opened: make(chan struct{}), dead: make(chan struct{}),
 	}
 	c.room.L = &c.mu
-	c.active.Store(c.born)
+	c.active.Store(s.era.Load())
 	c.who.Store(s.identity(s.auth.Initial(&c.peer)))
 	return c
 }

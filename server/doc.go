@@ -17,9 +17,10 @@
 //	s.Serve("leader")                    // when the role may serve; after Lead on a leader
 //	s.Forwarded(from, forwards)          // on the leader: its learners' and its own submissions
 //	s.StopServing("lost the leader")     // before the role is left
+//	s.ServeReadOnly()                    // without a leader, until StopServing
 //	s.Replace(install)                   // between StopServing and Serve: another tree
 //
-// Lead, Serve and Replace take their place behind everything handed to Commit before. An
+// Lead, Serve, ServeReadOnly and Replace take their place behind everything handed to Commit before. An
 // answer that a Proposer was given must reach Answered behind the Commit of everything that was
 // proposed before it: this one rule makes sync, renewals and moves right.
 //
@@ -54,6 +55,18 @@
 // local connection. That is enough: the leader takes requests of a session only through
 // its owner, in order, and a renewal is answered behind everything that was proposed
 // before, so that a new connection never meets transactions of an older one.
+//
+// # Local sessions and read-only mode
+//
+// A local session is known to the server that accepted it and to nobody else. That server
+// vouches for it when it forwards its writes, and housekeeping expires it. Its renewal waits for
+// the answer to a sync, which keeps the rule above. Its first ephemeral is preceded, where
+// the configuration says so, by a createSession transaction, in the queue as in the log;
+// when that is applied the session is like any other.
+//
+// Without a leader the server may serve what it has applied, to clients that ask for no
+// more. A connection belongs to the mode in which it was admitted and ends with it. The sessions
+// of these clients are local ones; they outlive the mode only where sessions are local anyway.
 //
 // # Limits
 //

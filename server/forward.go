@@ -13,7 +13,7 @@ import (
 // Payloads of forwards and answers, drawn; integers are big-endian, each payload begins
 // with the version of its layout:
 //
-//	request      1 | connection 8 | session 8 | cxid 4 | op 4 | timeout 4 | ids | body to the end
+//	request      1 | connection 8 | session 8 | cxid 4 | op 4 | timeout 4 | local 1 | ids | body to the end
 //	ids          length 4 | count 4, then per id scheme and text as jute strings
 //	sync         1 | connection 8 | request number 8
 //	revalidate   1 | connection 8 | session 8 | timeout 4
@@ -39,6 +39,7 @@ type envelope struct {
 	cxid    proto.Xid
 	op      proto.Op
 	timeout int32  // createSession: ms
+	local   bool   // the session is known to the client's server alone
 	ids     []byte // as identity.encoded
 	body    []byte // the request record as it was received
 }
@@ -50,6 +51,7 @@ func (e *envelope) append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(e.cxid))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(e.op))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(e.timeout))
+	dst = jute.AppendBool(dst, e.local)
 	dst = jute.AppendBuffer(dst, e.ids)
 	return append(dst, e.body...)
 }
@@ -80,6 +82,7 @@ func decodeEnvelope(payload []byte) (e envelope, err error) {
 	e.cxid = proto.Xid(c.Int())
 	e.op = proto.Op(c.Int())
 	e.timeout = c.Int()
+	e.local = c.Bool()
 	e.ids = c.Buffer()
 	e.body = c.Rest()
 	return e, ended(&c)

@@ -14,7 +14,7 @@ func TestEnvelopesRoundTrip(t *testing.T) {
 	if len(who.judged) != 3 || len(who.ids) != 2 {
 		t.Fatalf("identity %+v", who)
 	}
-	e := envelope{conn: 1, session: -2, cxid: -3, op: proto.OpMulti, timeout: 4, ids: who.encoded, body: []byte("body")}
+	e := envelope{conn: 1, session: -2, cxid: -3, op: proto.OpMulti, timeout: 4, local: true, ids: who.encoded, body: []byte("body")}
 	if got, err := decodeEnvelope(e.append(nil)); err != nil || !reflect.DeepEqual(got, e) {
 		t.Errorf("envelope %+v: got %+v, %v", e, got, err)
 	}

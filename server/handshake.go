@@ -6,7 +6,6 @@ import (
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/proto/jute"
 	"github.com/zabkeeper/zabkeeper/server/fourletter"
-	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
 
 // handshake takes the first frame of a connection and returns when a session is
@@ -16,6 +15,7 @@ func (c *conn) handshake() bool {
 	if !ok {
 		return false
 	}
+	c.active.Store(c.s.era.Load())
 	c.received.Add(1)
 	c.s.stats.received.Add(1)
 	cur := jute.NewCursor(frame)
@@ -29,7 +29,7 @@ func (c *conn) handshake() bool {
 		c.kill("connection throttle")
 		return false
 	}
-	if !c.admitted(req.LastZxidSeen) {
+	if !c.admitted(&req) {
 		c.kill("connect request refused")
 		return false
 	}
@@ -82,8 +82,9 @@ func (c *conn) firstFrame() ([]byte, bool) {
 
 // admitted waits, for a moment at most, until the server serves and has applied what the
 // client has seen. A client that has seen more must find another server: it
-// would travel back in time here (hazard H-62).
-func (c *conn) admitted(seen zxid.ID) bool {
+// would travel back in time here (hazard H-62). So must one that wants to write, while the
+// server serves only reads.
+func (c *conn) admitted(req *proto.ConnectRequest) bool {
 	var timer *time.Timer
 	defer func() {
 		if timer != nil {
@@ -105,6 +106,7 @@ func (c *conn) admitted(seen zxid.ID) bool {
 	for {
 		c.s.mu.Lock()
 		serving, opened := c.s.serving, c.s.opened
+		c.readOnly = c.s.readOnly
 		c.s.mu.Unlock()
 		if !serving {
 			if !wait(opened, c.s.cfg.park()) {
@@ -112,7 +114,10 @@ func (c *conn) admitted(seen zxid.ID) bool {
 			}
 			continue
 		}
-		moved := c.s.tree.behind(seen)
+		if c.readOnly && !req.ReadOnly {
+			return false
+		}
+		moved := c.s.tree.behind(req.LastZxidSeen)
 		if moved == nil {
 			return true
 		}
@@ -123,11 +128,11 @@ func (c *conn) admitted(seen zxid.ID) bool {
 }
 
 // join marks the connection as one that has asked for a session, unless the server
-// does not serve any more. A session id other than 0 is registered at once.
+// does not serve any more as it did when it admitted the connection. A session id other than 0 is registered at once.
 func (c *conn) join(session proto.SessionID) bool {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	if !c.s.serving {
+	if !c.s.serving || c.s.readOnly != c.readOnly {
 		return false
 	}
 	c.joining = true
@@ -147,40 +152,69 @@ func (c *conn) name(session proto.SessionID) {
 // createSession asks for a new session.
 func (c *conn) createSession() bool {
 	c.name(c.s.newSession())
+	if c.readOnly || c.s.cfg.LocalSessions {
+		return c.createLocal()
+	}
 	if !c.join(c.session) {
 		c.kill("not serving")
 		return false
 	}
 	r := request{op: proto.OpCreateSession, wait: forCommit, since: c.s.now(), who: c.who.Load()}
-	e := envelope{conn: c.id, session: c.session, op: r.op, timeout: c.timeout, ids: r.who.encoded}
-	c.forward(&r, Forward{Kind: KindRequest, Payload: e.append(nil)})
+	c.forward(&r, c.sessionRequest(r.who))
 	c.submit()
 	return true
 }
 
-// renewSession asks the leader whether the client may go on with a session. The password
-// is checked first, so that a wrong one does not cost the session its living
-// connection.
+// sessionRequest asks the leader to create the connection's session.
+func (c *conn) sessionRequest(who *identity) Forward {
+	e := envelope{conn: c.id, session: c.session, op: proto.OpCreateSession, timeout: c.timeout, ids: who.encoded}
+	return Forward{Kind: KindRequest, Payload: e.append(nil)}
+}
+
+// renewSession asks the leader whether the client may go on with a session, or settles it here
+// if the session is local. The password is checked first, so that a wrong one does not cost
+// the session its living connection. A server that serves only reads cannot know what became
+// of a session of the ensemble: its client must not take it for lost, and is sent away.
 func (c *conn) renewSession(id proto.SessionID, passwd []byte) bool {
-	if !proto.CheckPassword(id, passwd) {
-		c.s.log.Info().Str("client", c.remote).Stringer("session", id).Msg("refusing a session with a wrong password")
-		c.mu.Lock()
-		c.refuseSession()
-		c.mu.Unlock()
+	_, global := c.s.cfg.Store.Session(id)
+	if c.readOnly && global {
+		c.kill("a session of the ensemble is not renewed while only reads are served")
 		return false
+	}
+	if !proto.CheckPassword(id, passwd) {
+		return c.denySession("wrong password", id)
 	}
 	c.name(id)
 	if old := c.s.sessionConn(id); old != nil {
 		old.kill("the session has a newer connection")
 	}
-	if !c.join(0) {
+	switch {
+	case !global && c.s.locals.renew(id, c.timeout):
+		return c.renewLocal()
+	case c.readOnly:
+		return c.denySession("unknown session", id)
+	case !c.join(0):
 		c.kill("not serving")
 		return false
 	}
-	ask := renewal{conn: c.id, session: id, timeout: c.timeout}
-	c.forwards = append(c.forwards, Forward{Kind: KindRevalidate, Payload: ask.encode()})
+	c.forwards = append(c.forwards, c.renewal())
 	c.submit()
 	return true
+}
+
+// renewal asks the leader whether the client may go on with its session.
+func (c *conn) renewal() Forward {
+	ask := renewal{conn: c.id, session: c.session, timeout: c.timeout}
+	return Forward{Kind: KindRevalidate, Payload: ask.encode()}
+}
+
+// denySession refuses a session without asking anybody.
+func (c *conn) denySession(reason string, id proto.SessionID) bool {
+	c.s.log.Info().Str("client", c.remote).Stringer("session", id).Str("reason", reason).Msg("refusing a session")
+	c.mu.Lock()
+	c.refuseSession()
+	c.mu.Unlock()
+	return false
 }
 
 // refuseSession appends the answer to a client whose session is gone. The caller
@@ -189,7 +223,7 @@ func (c *conn) refuseSession() {
 	if c.closed || c.finishing || c.watching {
 		return
 	}
-	c.connectResponse(proto.RefusedSession(c.hasReadOnly, false))
+	c.connectResponse(proto.RefusedSession(c.hasReadOnly, c.readOnly))
 	c.lastAnswer()
 	close(c.opened)
 }
@@ -201,7 +235,8 @@ func (c *conn) establish() {
 		return
 	}
 	c.connectResponse(proto.ConnectResponse{
-		TimeOut: c.timeout, SessionID: c.session, Passwd: proto.Password(c.session), HasReadOnly: c.hasReadOnly,
+		TimeOut: c.timeout, SessionID: c.session, Passwd: proto.Password(c.session),
+		HasReadOnly: c.hasReadOnly, ReadOnly: c.readOnly,
 	})
 	c.watcher, c.watching = c.s.watches.Join(c), true
 	close(c.opened)

@@ -132,10 +132,11 @@ func (s *Server) endEra() {
 	conns := make([]*conn, 0, len(s.conns))
 	for _, c := range s.conns {
 		conns = append(conns, c)
-		if s.serving && c.joining && s.sessions[c.session] == c && c.touched.Swap(false) {
+		if s.serving && c.joining && s.sessions[c.session] == c && c.touched.Swap(false) && !s.locals.touch(c) {
 			touched = append(touched, c.session)
 		}
 	}
+	s.expireLocals()
 	s.mu.Unlock()
 	s.era.Add(1)
 	for len(touched) > 0 {
@@ -166,7 +167,7 @@ func (c *conn) overdue(era int64) string {
 		return "answered for the last time"
 	case writing != 0 && era-writing > cfg.eras(cfg.WriteTimeout):
 		return "the client does not read"
-	case !opened && era-c.born > cfg.eras(cfg.SessionlessTimeout):
+	case !opened && era-c.active.Load() > cfg.eras(cfg.SessionlessTimeout):
 		return "no session"
 	case opened && era-c.active.Load() > cfg.eras(time.Duration(c.timeout)*time.Millisecond+cfg.SessionlessTimeout):
 		return "idle"

@@ -333,12 +333,25 @@ func (p *primary) request(from Origin, e *envelope) error {
 			p.moved(from, notice{renewal: renewal{conn: e.conn, session: e.session}})
 			return nil
 		case session.Expired:
-			r.SessionCode = proto.CodeSessionExpired
+			p.judgeLocal(r, from, e)
 		case session.OK:
 		}
 	}
 	p.prepare(r)
 	return nil
+}
+
+// judgeLocal judges a request of a session that is not alive here. It may be local to the server
+// that it came through, which vouches for that; such a session owns no ephemerals, and ZooKeeper has
+// two ways to say so (spec semantics 10.1).
+func (p *primary) judgeLocal(r *znode.Request, from Origin, e *envelope) {
+	if !e.local || !p.s.cfg.LocalSessions || p.sessions.Known(e.session) {
+		r.SessionCode = proto.CodeSessionExpired
+		return
+	}
+	if e.op != proto.OpMulti || from == p.s.cfg.Self {
+		r.EphemeralCode = proto.CodeEphemeralOnLocalSession
+	}
 }
 
 // close marks a session as closing by the transaction that is prepared next.

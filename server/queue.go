@@ -33,6 +33,8 @@ type request struct {
 	silent bool
 	code   proto.Code
 	zxid   zxid.ID
+	// upgrade requests create a session that is in use already: nobody hears of it.
+	upgrade bool
 	// cost estimates the bytes of the answer to a read, beyond the usual hundred.
 	cost   int
 	path   string

@@ -64,6 +64,9 @@ func (c *conn) answer(r *request) {
 		c.reply(h, c.ephemerals(r.body.(*proto.GetEphemeralsRequest).PrefixPath))
 	case proto.OpWhoAmI:
 		c.reply(h, c.whoAmI(r.who))
+	case proto.OpCloseSession: // of a local session
+		c.s.locals.remove(c.session)
+		c.bare(h)
 	default: // ping
 		c.bare(h)
 	}

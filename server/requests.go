@@ -161,17 +161,30 @@ func (c *conn) put(r *request) bool {
 // write forwards a request that becomes a transaction. One that cannot be decoded must not
 // reach the leader (spec client-protocol 6.4, hazard H-67).
 func (c *conn) write(r *request, body []byte) bool {
+	if c.local.Load() && r.op == proto.OpCloseSession {
+		r.last = true
+		return c.put(r)
+	}
+	if c.readOnly {
+		return c.refuse(r, proto.CodeNotReadOnly)
+	}
 	if !wellFormed(r.op, body) {
 		return c.refuse(r, proto.CodeMarshallingError)
 	}
 	r.wait = forCommit
-	e := envelope{conn: c.id, session: c.session, cxid: r.xid, op: r.op, ids: r.who.encoded, body: body}
+	if c.local.Load() && c.s.cfg.LocalSessionsUpgrading && createsEphemeral(r.op, body) {
+		c.upgrade(r)
+	}
+	e := envelope{
+		conn: c.id, session: c.session, cxid: r.xid, op: r.op, local: c.local.Load(),
+		ids: r.who.encoded, body: body,
+	}
 	c.forward(r, Forward{Kind: KindRequest, Payload: e.append(c.payload(envelopeLen + len(e.ids) + len(body)))})
 	return r.op != proto.OpCloseSession // nothing behind it is answered
 }
 
 // envelopeLen is the length of an envelope without identities and body.
-const envelopeLen = 33
+const envelopeLen = 34
 
 // maxSlab bounds what one allocation for payloads may keep alive.
 const maxSlab = 8 << 10
@@ -219,6 +232,9 @@ func wellFormed(op proto.Op, body []byte) bool {
 
 // sync asks the leader for a sign that everything proposed so far is committed.
 func (c *conn) sync(r *request, malformed error) bool {
+	if c.readOnly {
+		return c.refuse(r, proto.CodeNotReadOnly)
+	}
 	if malformed != nil {
 		return c.refuse(r, proto.CodeMarshallingError)
 	}

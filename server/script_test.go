@@ -23,8 +23,10 @@ import (
 // servers; a client is named by its first use. The commands:
 //
 //	servers n=<n> [max-client-cnxns=<n>] [max-outstanding=<n>] ...   start
-//	connect <client> [server=<n>] [timeout=] [last-zxid=] [readonly] [like=<client>]
-//	        [bad-password] [id=] [nowait]     handshake; "like" renews that client's session
+//	        [local | upgrading]               with local sessions, with or without upgrade
+//	connect <client> [server=<n>] [timeout=] [last-zxid=] [readonly | ro] [like=<client>]
+//	        [bad-password] [id=] [nowait]     handshake; "like" renews that client's session;
+//	                                          "readonly" sends the byte, "ro" sends it set
 //	send <client>                             one request per line, all in one write
 //	recv <client> [n=<frames>]                the next frames
 //	call <client>                             send, and as many frames as lines
@@ -37,6 +39,8 @@ import (
 //	throttled n=<n> [server=]                 wait until the throttle keeps so many requests waiting
 //	tick [server=] [n=], era [server=] [n=]   let time pass at a server
 //	depose, lead server=<n>                   change the leader
+//	read-only server=<n>                      a server without a leader serves reads
+//	word-lines <word> <prefix>... [server=]   the lines of a word that begin with a prefix
 //	word <word> [server=]                     a four-letter word
 //	watches n=<n> [server=]                   wait until a server has so many, as mntr counts them
 func TestScripts(t *testing.T) {
@@ -74,6 +78,8 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 			if d.HasArg("op-wait") {
 				c.Throttle.OpWait = 1
 			}
+			c.LocalSessionsUpgrading = d.HasArg("upgrading")
+			c.LocalSessions = d.HasArg("local") || c.LocalSessionsUpgrading
 			c.SessionlessTimeout = time.Duration(num("sessionless-ms", 0)) * time.Millisecond
 			if d.HasArg("super") {
 				c.Auth.SuperDigest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=" // super:admin
@@ -106,6 +112,12 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "watches":
 		n := num("n", 0)
 		eventually(t, fmt.Sprintf("%d watches", n), func() bool { return m().srv.Stats().Watches == n })
+	case "read-only":
+		m().peer.Store(&server.PeerStatus{Mode: "looking", PeerState: "looking", QuorumSize: len(s.twin.members)})
+		m().srv.ServeReadOnly()
+		eventually(t, "the server serves reads", m().srv.ReadOnly)
+	case "word-lines":
+		return m().wordLines(t, d.CmdArgs)
 	case "word":
 		return m().word(t, d.CmdArgs[0].Key) + "|\n"
 	default:
@@ -121,7 +133,7 @@ func (s *script) connect(t *testing.T, d *datadriven.TestData, m *member) string
 	}
 	c := m.dial(t)
 	s.clients[d.CmdArgs[0].Key] = c
-	req := proto.ConnectRequest{TimeOut: 1000, HasReadOnly: d.HasArg("readonly")}
+	req := proto.ConnectRequest{TimeOut: 1000, HasReadOnly: d.HasArg("readonly") || d.HasArg("ro"), ReadOnly: d.HasArg("ro")}
 	var like string
 	var last, id int64
 	d.MaybeScanArgs(t, "timeout", &req.TimeOut)
@@ -171,6 +183,9 @@ func (m *member) refuses(t *testing.T) bool {
 func (c *client) welcome(s *script, like string) string {
 	frame := c.connected()
 	out := fmt.Sprintf("%d bytes, timeout %d, ", len(frame), c.timeout)
+	if len(frame) == 37 && frame[36] != 0 {
+		out += "read-only, "
+	}
 	switch {
 	case c.session == 0:
 		return out + "refused\n"
@@ -307,6 +322,12 @@ func (c *client) parse(t *testing.T, b []byte, line string) []byte {
 		return c.append(b, proto.OpAuth, proto.AuthPacket{Scheme: arg(1), Auth: []byte(arg(2))})
 	case "multi":
 		return c.append(b, proto.OpMulti, multi(t, f[1:]))
+	case "ephemerals":
+		return c.append(b, proto.OpGetEphemerals, proto.GetEphemeralsRequest{PrefixPath: arg(1)})
+	case "multiread":
+		return c.append(b, proto.OpMultiRead, proto.MultiRequest{Ops: []proto.MultiOp{
+			{Op: proto.OpGetData, Request: &proto.ReadRequest{Path: arg(1)}},
+		}})
 	case "whoami":
 		return c.append(b, proto.OpWhoAmI, nil)
 	case "op": // a number, without a body
@@ -323,15 +344,15 @@ func (c *client) parse(t *testing.T, b []byte, line string) []byte {
 	return nil
 }
 
-// multi reads "create=/a set=/b delete=/c check=/d".
+// multi reads "create=/a ephemeral=/e set=/b delete=/c check=/d".
 func multi(t *testing.T, f []string) proto.MultiRequest {
 	t.Helper()
 	var r proto.MultiRequest
 	for _, f := range f {
 		kind, path, _ := strings.Cut(f, "=")
 		switch kind {
-		case "create":
-			req := createRequest(path, "", proto.ModePersistent)
+		case "create", "ephemeral":
+			req := createRequest(path, "", map[string]proto.CreateMode{"ephemeral": proto.ModeEphemeral}[kind])
 			r.Ops = append(r.Ops, proto.MultiOp{Op: proto.OpCreate, Request: &req})
 		case "set":
 			r.Ops = append(r.Ops, proto.MultiOp{Op: proto.OpSetData, Request: &proto.SetDataRequest{Path: path, Version: -1}})

@@ -33,6 +33,7 @@ type Server struct {
 	// throttle and bucket are nil if nothing is to be held back.
 	throttle *throttle
 	bucket   *bucket
+	locals   *locals
 	// sessionCount is the number of sessions in the tree; written by the applier.
 	sessionCount atomic.Int64
 	// era counts housekeeping rounds, from 1. Connections store it when they see traffic.
@@ -51,6 +52,7 @@ type Server struct {
 	sessions map[proto.SessionID]*conn // open connections, and those that create a session
 	lastConn uint64
 	serving  bool
+	readOnly bool // serving, but only reads
 	role     string
 	// opened is closed while the server serves.
 	opened chan struct{}
@@ -81,6 +83,7 @@ func New(cfg Config) (*Server, error) {
 		perIP:    make(map[string]int),
 		sessions: make(map[proto.SessionID]*conn),
 		opened:   make(chan struct{}),
+		locals:   newLocals(&cfg),
 	}
 	if t := cfg.Throttle; t != nil {
 		s.throttle, s.bucket = newThrottle(*t), newBucket(*t, s.now())
@@ -223,16 +226,26 @@ func (s *Server) Forwarded(from Origin, fs []Forward) {
 
 // Serve opens the server for clients once everything handed to Commit before is
 // applied. role is for logs.
-func (s *Server) Serve(role string) {
+func (s *Server) Serve(role string) { s.serve(role, false) }
+
+// readOnlyMode is the role of a server without a leader, as operators see it.
+const readOnlyMode = "read-only"
+
+// ServeReadOnly opens the server, which has no leader, for clients that are content with reads
+// of what is applied, once everything handed to Commit before is. StopServing ends it, and with
+// it all its connections (spec semantics 10.2).
+func (s *Server) ServeReadOnly() { s.serve(readOnlyMode, true) }
+
+func (s *Server) serve(role string, readOnly bool) {
 	s.mu.Lock()
 	reign := s.reign
 	s.mu.Unlock()
 	s.applier.push(func(q []work) []work {
-		return append(q, work{do: doCall, call: func() { s.open(role, reign) }})
+		return append(q, work{do: doCall, call: func() { s.open(role, readOnly, reign) }})
 	})
 }
 
-func (s *Server) open(role string, reign uint64) {
+func (s *Server) open(role string, readOnly bool, reign uint64) {
 	highest := s.highestSession()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -242,7 +255,8 @@ func (s *Server) open(role string, reign uint64) {
 	if highest != 0 && (s.lastID == 0 || highest > s.lastID) {
 		s.lastID = highest
 	}
-	s.serving, s.role = true, role
+	s.serving, s.readOnly, s.role = true, readOnly, role
+	s.locals.rearm()
 	close(s.opened)
 	s.log.Info().Str("role", role).Stringer("zxid", s.Applied().ID).Msg("serving clients")
 }
@@ -265,6 +279,10 @@ func (s *Server) StopServing(reason string) {
 		}
 	}
 	clear(s.sessions)
+	if s.readOnly && !s.cfg.LocalSessions { // no leader would take a write of theirs
+		s.locals.clear(&s.cfg)
+	}
+	s.readOnly = false
 	s.mu.Unlock()
 	if pr := s.primary.Swap(nil); pr != nil {
 		pr.stop()
@@ -276,6 +294,13 @@ func (s *Server) Serving() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.serving
+}
+
+// ReadOnly reports whether only reads are served.
+func (s *Server) ReadOnly() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.readOnly
 }
 
 // sessionConn returns the local connection of a session, nil if there is none.

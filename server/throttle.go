@@ -269,8 +269,11 @@ func (c *conn) afford(renewal bool) bool {
 		return true
 	}
 	need := b.global
-	if renewal {
+	switch {
+	case renewal:
 		need = b.renewal
+	case c.s.cfg.LocalSessions:
+		need = b.local
 	}
 	return b.take(need, c.s.now(), rand.Float64())
 }

@@ -21,6 +21,10 @@ func (s *Server) report(word string, asker *conn) fourletter.Report {
 		Zxid: s.tree.at(), Nodes: s.cfg.Store.NodeCount(),
 		LastProposal: peer.LastProposal, MinProposal: peer.MinProposal, MaxProposal: peer.MaxProposal,
 	}
+	if s.ReadOnly() {
+		// What ZooKeeper serves then knows nothing of an ensemble.
+		r.ReadOnly, r.Mode, r.Leader, r.Peer, peer.QuorumSize = true, readOnlyMode, false, "", 0
+	}
 	switch word {
 	case "stat":
 		r.Clients = s.clients(asker)
@@ -77,7 +81,7 @@ func (s *Server) metrics(st *Stats, peer *PeerStatus) []Metric {
 	add("ephemerals_count", int64(store.EphemeralCount()))
 	add("approximate_data_size", store.DataSize())
 	add("global_sessions", s.sessionCount.Load())
-	add("local_sessions", 0)
+	add("local_sessions", int64(s.locals.len()))
 	if open, limit, ok := descriptors(); ok {
 		add("open_file_descriptor_count", open)
 		add("max_file_descriptor_count", limit)

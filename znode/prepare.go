@@ -34,6 +34,9 @@ type Request struct {
 	// SessionCode is what the session check says: CodeOK, or the refusal of every write of
 	// this session. Creating and closing sessions does not look at it.
 	SessionCode proto.Code
+	// EphemeralCode is what an ephemeral of a session that the tree does not know is refused
+	// with; CodeOK stands for CodeSessionExpired.
+	EphemeralCode proto.Code
 	// Timeout is the negotiated timeout in ms, for OpCreateSession.
 	Timeout int32
 }

@@ -1,6 +1,7 @@
 package znode
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/zabkeeper/zabkeeper/proto"
@@ -70,7 +71,7 @@ func (p *Preparer) newNode(n *creation) (proto.TxnBody, proto.Code) {
 		return nil, p.request.SessionCode
 	case n.mode.Ephemeral() && !p.live(p.request.Session):
 		// An ephemeral ordered behind the end of its owner would never go away (hazard H-68).
-		return nil, proto.CodeSessionExpired
+		return nil, cmp.Or(p.request.EphemeralCode, proto.CodeSessionExpired)
 	case !weakPath(n.path):
 		return nil, proto.CodeBadArguments
 	}

@@ -90,6 +90,10 @@ type StateMachine interface {
 	Forwarded(from quorum.SID, msgs []zab.Message)
 	// Serve opens the server to clients.
 	Serve(state fle.State)
+	// ServeReadOnly opens the server to clients that are content with what is applied, because
+	// no leader has been found for Config.ReadOnlyAfter. StopServing is called before a role is
+	// taken.
+	ServeReadOnly()
 	// StopServing closes every client and ends what Lead began, and waits for both.
 	StopServing(reason string)
 	// OpenSnapshot opens an exact snapshot of the applied state. It is safe for
@@ -135,6 +139,9 @@ type Config struct {
 	// MinNotify and MaxNotify bound the back-off of repeated notifications.
 	MinNotify, MaxNotify time.Duration
 	Limits               zab.Limits
+	// ReadOnlyAfter is how long a search for a leader lasts before the state machine serves
+	// reads on its own; 0 is never.
+	ReadOnlyAfter time.Duration
 
 	Logger zerolog.Logger
 	// Rand draws the cluster id of a new ensemble and randomised waits.

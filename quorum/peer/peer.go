@@ -116,17 +116,28 @@ func (p *Peer) look(ctx context.Context) (*fle.Outcome, error) {
 
 	tick := time.NewTicker(electionTick)
 	defer tick.Stop()
+	readOnly := false
 	for {
 		if outcome := p.electionReady(); outcome != nil {
+			if readOnly {
+				p.cfg.StateMachine.StopServing("the search for a leader is over")
+			}
 			p.holdBack(ctx, outcome)
 			return outcome, nil
 		}
 		select {
 		case <-ctx.Done():
+			if readOnly {
+				p.cfg.StateMachine.StopServing(stopping)
+			}
 			return nil, nil
 		case <-tick.C:
 			p.fle.Tick()
 			p.expireHellos()
+			if after := p.cfg.ReadOnlyAfter; after > 0 && !readOnly && time.Since(p.lookingSince) >= after {
+				p.cfg.StateMachine.ServeReadOnly()
+				readOnly = true
+			}
 		case <-p.inbox.wake:
 			for _, e := range p.inbox.take() {
 				p.elsewhere(e)

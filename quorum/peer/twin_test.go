@@ -114,6 +114,15 @@ func (l *list) Serve(state fle.State) {
 	l.serving = true
 }
 
+func (l *list) ServeReadOnly() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if state := l.peer.Status().State; state != fle.Looking {
+		l.mistake("server %v: told to serve read-only while %v", l.sid, state)
+	}
+	l.calls = append(l.calls, "serve read-only")
+}
+
 func (l *list) StopServing(string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -60,6 +60,8 @@ func (m *machine) Serve(state fle.State) {
 	m.n.server.Serve(m.n.mode(state))
 }
 
+func (m *machine) ServeReadOnly() { m.n.server.ServeReadOnly() }
+
 func (m *machine) StopServing(reason string) { m.n.server.StopServing(reason) }
 
 func (m *machine) OpenSnapshot() (peer.SnapshotSource, error) {

@@ -192,8 +192,9 @@ func (n *Node) assemble() error {
 		TickTime:     n.conf.TickTime,
 		InitLimit:    max(n.conf.InitLimit, 1), SyncLimit: max(n.conf.SyncLimit, 1),
 		MinNotify: n.conf.MinNotifyInterval, MaxNotify: min(n.conf.MaxNotifyInterval, peer.DefaultMaxNotify),
-		Logger: n.log,
-		Rand:   rand.New(rand.NewPCG(binary.BigEndian.Uint64(seed[:8]), binary.BigEndian.Uint64(seed[8:]))),
+		ReadOnlyAfter: n.readOnlyAfter(),
+		Logger:        n.log,
+		Rand:          rand.New(rand.NewPCG(binary.BigEndian.Uint64(seed[:8]), binary.BigEndian.Uint64(seed[8:]))),
 	})
 	if err != nil {
 		return fmt.Errorf("node: %w", err)
@@ -251,8 +252,11 @@ func (n *Node) serverConfig() server.Config {
 		MaxFrame:           c.JuteMaxBuffer,
 		MaxClientCnxns:     c.MaxClientCnxns, MaxCnxns: c.MaxCnxns,
 		GlobalOutstanding: n.globalOutstanding(), Throttle: &c.Throttle,
-		KeepAlive: c.ClientTCPKeepAlive,
-		SkipACL:   c.SkipACL, Schemes: n.schemes(),
+		// A standalone server has nobody to be local to.
+		LocalSessions:          c.LocalSessions && !c.Standalone,
+		LocalSessionsUpgrading: c.LocalSessionsUpgrading,
+		KeepAlive:              c.ClientTCPKeepAlive,
+		SkipACL:                c.SkipACL, Schemes: n.schemes(),
 		AllowWord: c.AllowsFourLetterWord,
 		Logger:    n.log, Fatal: n.fatal,
 	}
@@ -266,6 +270,19 @@ func (n *Node) globalOutstanding() int {
 		return n.conf.GlobalOutstandingLimit
 	}
 	return max(n.conf.GlobalOutstandingLimit/(voters-1), 1)
+}
+
+// minReadOnlyAfter is the least time without a leader after which reads alone are served (spec
+// semantics 10.2).
+const minReadOnlyAfter = 2 * time.Second
+
+// readOnlyAfter returns how long this server looks for a leader before it serves reads alone; 0 is
+// never.
+func (n *Node) readOnlyAfter() time.Duration {
+	if !n.conf.ReadOnlyMode || n.ensemble.Len() == 1 {
+		return 0
+	}
+	return max(minReadOnlyAfter, n.conf.TickTime)
 }
 
 func (n *Node) sessionByte() byte {

@@ -127,6 +127,16 @@ func (t *Tracker) Touch(id proto.SessionID) {
 	t.sessions[id] = e
 }
 
+// TouchAll gives every session that is not closing its full timeout.
+func (t *Tracker) TouchAll() {
+	for id, e := range t.sessions { // Tick sorts what it returns
+		if !e.closing {
+			t.rearm(id, &e)
+			t.sessions[id] = e
+		}
+	}
+}
+
 // Check judges a request of the session that came through owner. With verdict OK
 // the session is touched, and owner becomes its owner if it had none.
 func (t *Tracker) Check(id proto.SessionID, owner Owner) Verdict {
