@@ -154,7 +154,8 @@ func (c *conn) multiRead(r *request) proto.MultiResponse {
 // ephemerals lists the session's ephemeral nodes whose paths begin with prefix.
 func (c *conn) ephemerals(prefix string) proto.GetEphemeralsResponse {
 	var paths []string
-	all := strings.TrimSpace(prefix) == "" || prefix == znode.RootPath
+	bare := strings.TrimFunc(prefix, func(r rune) bool { return r <= ' ' }) // what Java's trim leaves
+	all := bare == "" || bare == znode.RootPath
 	c.s.tree.store.Ephemerals(c.session, func(path string) bool {
 		if all || strings.HasPrefix(path, prefix) {
 			paths = append(paths, path)

@@ -21,8 +21,9 @@ func (n *network) contains(address string) bool {
 
 // parseNetwork reads "address" or "address/bits", with ZooKeeper's grammar: four decimal
 // numbers, or groups of up to four hexadecimal digits with at most one "::". IPv4 inside IPv6
-// and zones are not known. netip's grammar differs (it refuses leading zeros), and what one
-// server accepts and stores every other must read alike.
+// and zones are not known. Numbers may have leading zeros and a sign, as Java reads them (-1 as a
+// group is ffff); netip's grammar differs, and what one server accepts and stores every other must
+// read alike.
 func parseNetwork(text string) (network, bool) {
 	address, suffix, hasBits := strings.Cut(text, "/")
 	addr, bytes, ok := parseAddress(address)
@@ -89,13 +90,9 @@ func parseGroups(text string) (addr [16]byte, n int, ok bool) {
 		if group == "" || len(group) > 4 || n == len(addr) {
 			return addr, 0, false
 		}
-		v := 0
-		for i := range len(group) {
-			d, ok := hexDigit(group[i])
-			if !ok {
-				return addr, 0, false
-			}
-			v = v<<4 | d
+		v, err := strconv.ParseInt(group, 16, 32)
+		if err != nil {
+			return addr, 0, false
 		}
 		addr[n], addr[n+1] = byte(v>>8), byte(v)
 		n += 2
@@ -115,10 +112,10 @@ func hexDigit(c byte) (int, bool) {
 	return 0, false
 }
 
-// parseDecimal reads a number from 0 to limit. Leading zeros are allowed.
+// parseDecimal reads a number from 0 to limit. Leading zeros and a sign are allowed.
 func parseDecimal(text string, limit int) (int, bool) {
-	n, err := strconv.ParseUint(text, 10, 31)
-	return int(n), err == nil && n <= uint64(limit)
+	n, err := strconv.ParseInt(text, 10, 32)
+	return int(n), err == nil && n >= 0 && n <= int64(limit)
 }
 
 // mask returns addr with all but the first bits cleared.

@@ -18,8 +18,10 @@ import (
 // Config describes an ensemble.
 type Config struct {
 	Dir     string // existing directory for everything, one sub-directory a server
-	Servers int    // voters; 1 starts a standalone server
+	Servers int    // 1 starts a standalone server
 	Launch  Launch
+
+	Observers int // so many of the servers, the last ones, do not vote
 
 	Tick      time.Duration // tickTime, default 500 ms
 	InitLimit int           // ticks, default 20
@@ -90,7 +92,14 @@ func (s *server) write(cfg Config, ports []int) error {
 	}
 	if cfg.Servers > 1 {
 		for i := range cfg.Servers {
-			fmt.Fprintf(&b, "server.%d=127.0.0.1:%d:%d\n", i+1, ports[3*i+1], ports[3*i+2])
+			role := "participant"
+			if i >= cfg.Servers-cfg.Observers {
+				role = "observer"
+			}
+			fmt.Fprintf(&b, "server.%d=127.0.0.1:%d:%d:%s\n", i+1, ports[3*i+1], ports[3*i+2], role)
+		}
+		if s.id > cfg.Servers-cfg.Observers {
+			b.WriteString("peerType=observer\n")
 		}
 		if err := os.WriteFile(filepath.Join(data, "myid"), fmt.Appendln(nil, s.id), 0o644); err != nil {
 			return err

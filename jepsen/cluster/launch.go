@@ -38,14 +38,38 @@ func Apache() (Launch, error) {
 			return Launch{}, fmt.Errorf("cluster: Apache ZooKeeper is not installed: %w", err)
 		}
 	}
-	return Launch{Argv: []string{
+	return apache(java, strings.Join(jars, ":"), nil), nil
+}
+
+// ApacheHome starts the Apache ZooKeeper whose jars, and those that it needs, are in a directory,
+// such as one that jepsen/suites/fetch-zookeeper has filled. Properties are Java system properties,
+// "name=value", for what zoo.cfg cannot say.
+func ApacheHome(dir string, properties ...string) (Launch, error) {
+	java, err := exec.LookPath("java")
+	if err != nil {
+		return Launch{}, fmt.Errorf("cluster: Apache ZooKeeper needs java: %w", err)
+	}
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return Launch{}, fmt.Errorf("cluster: Apache ZooKeeper: %w", err)
+	}
+	if jars, err := filepath.Glob(filepath.Join(dir, "zookeeper-[0-9]*.jar")); err != nil || len(jars) != 1 {
+		return Launch{}, fmt.Errorf("cluster: %d jars of Apache ZooKeeper in %s, want one", len(jars), dir)
+	}
+	return apache(java, filepath.Join(dir, "*"), properties), nil
+}
+
+func apache(java, classPath string, properties []string) Launch {
+	argv := []string{
 		java, "-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
 		"-Dorg.slf4j.simpleLogger.showDateTime=true",
 		"-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
 		"-Dzookeeper.admin.enableServer=false",
-		"-cp", strings.Join(jars, ":"),
-		"org.apache.zookeeper.server.quorum.QuorumPeerMain", "{cfg}",
-	}}, nil
+	}
+	for _, p := range properties {
+		argv = append(argv, "-D"+p)
+	}
+	return Launch{Argv: append(argv, "-cp", classPath, "org.apache.zookeeper.server.quorum.QuorumPeerMain", "{cfg}")}
 }
 
 // command returns the command for a server with the given directory.
