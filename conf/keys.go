@@ -30,7 +30,7 @@ var table = slices.Concat(
 		"commitProcessor.shutdownTimeout=5000", "watchManagerName", "watcherCleanThreadsNum=2", "watcherCleanThreshold=1000",
 		"watcherCleanIntervalInSeconds=600", "maxInProcessingDeadWatchers=-1", "bitHashCacheSize=10",
 		"quorum.cnxn.threads.size=20", "requireKerberosConfig", "networkaddress.cache.ttl", "sun.security.krb5.debug",
-		"leader.nodelay=true", "follower.nodelay=true", "fips-mode=true", "request_throttler.shutdownTimeout=10000"),
+		"leader.nodelay=true", "follower.nodelay=true", "fips-mode=true", "client.certReload=true", "request_throttler.shutdownTimeout=10000"),
 	stale(),
 	kept(noEffect, "forceSnapshotSync=false", "testingonly.initialZxid", "test.allowDiscontinuousProposals=false",
 		"kinit", "audit.impl.class", "jmx.log4j.disable", "jmx.log4j.mbean", "controllerPort", "sun.security.jgss.native"),
@@ -176,7 +176,6 @@ func pendingKeys() []key {
 		key{name: "leader.maxTimeToWaitForEpoch", def: "-1", treat: pending}.alias("maxTimeToWaitForEpoch"),
 		key{name: "leader.maxConcurrentSnapSyncs", def: "10", treat: pending}.alias("maxConcurrentSnapSyncs"),
 		key{name: "leader.maxConcurrentDiffSyncs", def: "100", treat: pending}.alias("maxConcurrentDiffSyncs"),
-		key{name: "netty.server.outstandingHandshake.limit", def: "-1", treat: pending}.alias("outstandingHandshake.limit"),
 		key{name: "syncEnabled", def: "true", treat: pending}.alias("observer.syncEnabled"),
 	}
 	return slices.Concat(twice,
@@ -205,7 +204,7 @@ func pendingKeys() []key {
 			"messageTracker.BufferSize=10", "log.dir", "log.file", "root.logger", "console.threshold", "log.threshold",
 
 			"netty.server.earlyDropSecureConnectionHandshakes=false",
-			"sslQuorumReloadCertFiles=false", "client.certReload=false"),
+			"sslQuorumReloadCertFiles=false"),
 		kept(pendingGuard, "sslQuorum=false", "portUnification=false",
 			"quorum.auth.enableSasl=false", "quorum.auth.serverRequireSasl=false", "quorum.auth.learnerRequireSasl=false",
 		),

@@ -151,6 +151,7 @@ func TestRefusals(t *testing.T) {
 		{alone + "secureClientPortAddress=a", nil, "zoo.cfg:3: secureClientPortAddress=a: secureClientPortAddress is set but secureClientPort is not set"},
 		{alone + "secureClientPort=2182", nil, "zoo.cfg:3: secureClientPort=2182: TLS needs a certificate: ssl.keyStore.location is not set"},
 		{alone + "client.portUnification=true", nil, "zoo.cfg:3: client.portUnification=true: TLS needs a certificate: ssl.keyStore.location is not set"},
+		{alone + "secureClientPort=2182\nssl.keyStore.location=/k.pem", nil, "zoo.cfg: ssl.trustStore.location: certificates of clients cannot be checked: set ssl.trustStore.location, or ssl.clientAuth=none"},
 		{alone + "ssl.keyStore.type=zip", nil, "zoo.cfg:3: ssl.keyStore.type=zip: must be one of JKS, PEM, PKCS12, BCFKS"},
 		{alone + "ssl.clientAuth=maybe", nil, "zoo.cfg:3: ssl.clientAuth=maybe: must be none, want or need"},
 		{alone + "ssl.enabledProtocols=TLSv1.2,SSLv3", nil, "zoo.cfg:3: ssl.enabledProtocols=TLSv1.2,SSLv3: must be one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"},
@@ -231,7 +232,7 @@ digestAlg=x
 DigestAuthenticationProvider.digestAlg=sha-256
 `, nil)
 	got := fmt.Sprintln(c.Client, c.SecureClient, c.TLS, c.Auth)
-	const want = "<nil> 0.0.0.0:2182 {{/k.pem   } {/t.p12   PKCS12} TLSv1.3 [TLSv1.2 TLSv1.3] [] 1 true false false 5s}" +
+	const want = "<nil> 0.0.0.0:2182 {{/k.pem   } {/t.p12   PKCS12} TLSv1.3 [TLSv1.2 TLSv1.3] [] 1 true false false 0 5s}" +
 		" {true SHA-256   [ensemble sasl] [] [root boss]   false  Server [sasl]}\n"
 	if got != want {
 		t.Errorf(" got %swant %s", got, want)

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,9 @@ type TLS struct {
 	HostnameVerification       bool
 	ClientHostnameVerification bool
 	AllowReverseDNS            bool
+	// MaxHandshakes is the number of handshakes under way beyond which a connection is refused.
+	// 0: the number is bounded, and a connection waits for its turn.
+	MaxHandshakes int
 	// DetectTimeout is the wait for the first bytes where a port takes both TLS and plain text.
 	DetectTimeout time.Duration
 }
@@ -72,6 +76,8 @@ func clientTLSKeys() []key {
 		flag("hostnameVerification", "true", func(t *TLS) *bool { return &t.HostnameVerification }),
 		flag("clientHostnameVerification", "false", func(t *TLS) *bool { return &t.ClientHostnameVerification }),
 		flag("allowReverseDnsLookup", "false", func(t *TLS) *bool { return &t.AllowReverseDNS }),
+		number("netty.server.outstandingHandshake.limit", "-1", math.MinInt32, math.MaxInt32, func(c *Config) *int { return &c.TLS.MaxHandshakes }).
+			alias("outstandingHandshake.limit"),
 		millis("ssl.handshakeDetectionTimeoutMillis", "5000", 1, func(c *Config) *time.Duration { return &c.TLS.DetectTimeout }),
 	}
 }

@@ -96,6 +96,10 @@ func (c *Config) checkSecurePort() error {
 		}
 		return c.refuseKey(key, "TLS needs a certificate: ssl.keyStore.location is not set")
 	}
+	if c.TLS.ClientAuth != ClientAuthNone && c.TLS.TrustStore.Location == "" {
+		return c.refuseKey("ssl.trustStore.location", "certificates of clients cannot be checked: set ssl.trustStore.location, or ssl.clientAuth=none")
+	}
+	c.TLS.MaxHandshakes = max(c.TLS.MaxHandshakes, 0)
 	if c.securePort < 0 {
 		return nil
 	}

@@ -92,6 +92,9 @@ func runServer(o serverOptions, args []string) error {
 	if len(args) == 0 {
 		welcome(os.Stderr, n.ClientAddr(), cfg.DataDir)
 	}
+	if n.SpeaksTLS() {
+		reloadOnHangup(log, n)
+	}
 	go func() {
 		log.Info().Stringer("signal", <-signals).Msg("stopping")
 		go n.Stop() //nolint:errcheck // Wait, below, returns the same error
@@ -110,6 +113,18 @@ func runServer(o serverOptions, args []string) error {
 // otherwise. Most of that heap is the node cache: less room than Go's 100 costs three percent of
 // the processor under full load and saves a sixth of the memory.
 const gcPercent = 60
+
+// reloadOnHangup reads keys and certificates at every SIGHUP, for the life of the process.
+func reloadOnHangup(log zerolog.Logger, n *node.Node) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			log.Info().Msg("reading keys and certificates as told")
+			n.ReloadCertificates()
+		}
+	}()
+}
 
 // serveProfiles serves net/http/pprof for the life of the process.
 func serveProfiles(log zerolog.Logger, addr string) error {

@@ -22,6 +22,9 @@ var ErrDataDir = errors.New("data directory cannot be used")
 // ErrClientPort is wrapped when the client port cannot be bound.
 var ErrClientPort = errors.New("client port cannot be bound")
 
+// ErrTLS is wrapped when keys and certificates for clients cannot be used.
+var ErrTLS = errors.New("TLS for clients cannot be set up")
+
 // ExitCode returns the status for a process that ends with err.
 func ExitCode(err error) int {
 	var bad *conf.Error
@@ -29,7 +32,7 @@ func ExitCode(err error) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &bad):
+	case errors.As(err, &bad), errors.Is(err, ErrTLS):
 		return ExitConfig
 	case errors.Is(err, ErrDataDir):
 		return ExitDataDir

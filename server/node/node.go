@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
@@ -25,6 +24,7 @@ import (
 	"github.com/zabkeeper/zabkeeper/quorum/transport"
 	"github.com/zabkeeper/zabkeeper/server"
 	"github.com/zabkeeper/zabkeeper/server/fourletter"
+	"github.com/zabkeeper/zabkeeper/server/keystore"
 	"github.com/zabkeeper/zabkeeper/zab"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 	"github.com/zabkeeper/zabkeeper/znode"
@@ -47,6 +47,9 @@ type Config struct {
 	FS vfs.FS
 	// Listeners, if set, are used in place of the configured addresses; the node closes them.
 	ClientListener, QuorumListener, ElectionListener net.Listener
+	// CertificatesEvery is how often the files with keys and certificates are looked at. Default
+	// 5 s.
+	CertificatesEvery time.Duration
 	// MaintainEvery is how often the stores are looked after. Default 5 s.
 	MaintainEvery time.Duration
 	// Dial, if not nil, opens connections to other servers.
@@ -66,7 +69,9 @@ type Node struct {
 	peer      *peer.Peer
 	machine   *machine
 	transport *transport.Transport // nil: standalone
-	listener  net.Listener         // nil: serves no clients
+	listener  net.Listener         // nil: serves no clients there
+	secure    net.Listener         // the same by TLS
+	keeper    *keystore.Keeper     // nil: no TLS
 
 	cancel context.CancelCauseFunc
 	done   chan struct{}
@@ -103,6 +108,9 @@ func (n *Node) open() error {
 	if n.listener, err = n.listen(); err != nil {
 		return err
 	}
+	if err = n.openTLS(); err != nil {
+		return err
+	}
 	if n.stores, err = n.openStores(); err != nil {
 		return err
 	}
@@ -115,7 +123,7 @@ func (n *Node) open() error {
 // closeListeners closes the ports, those given included, of a start that was refused.
 func (n *Node) closeListeners() error {
 	var errs []error
-	for _, l := range []net.Listener{cmp.Or(n.listener, n.cfg.ClientListener), n.cfg.QuorumListener, n.cfg.ElectionListener} {
+	for _, l := range []net.Listener{cmp.Or(n.listener, n.cfg.ClientListener), n.secure, n.cfg.QuorumListener, n.cfg.ElectionListener} {
 		if l != nil {
 			errs = append(errs, l.Close())
 		}
@@ -148,18 +156,10 @@ func (n *Node) identify() error {
 const standaloneSID quorum.SID = 1
 
 func (n *Node) listen() (net.Listener, error) {
-	if n.cfg.ClientListener != nil {
-		return n.cfg.ClientListener, nil
-	}
-	if n.conf.Client == nil {
+	if n.conf.Client == nil && n.cfg.ClientListener == nil {
 		return nil, nil // no client port is configured: no listener, no error
 	}
-	addr := net.JoinHostPort(n.conf.Client.Host, strconv.Itoa(n.conf.Client.Port))
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrClientPort, err)
-	}
-	return l, nil
+	return n.listenAt(n.cfg.ClientListener, n.conf.Client)
 }
 
 // assemble makes the parts and joins them.
@@ -257,6 +257,7 @@ func (n *Node) serverConfig() server.Config {
 		LocalSessionsUpgrading: c.LocalSessionsUpgrading,
 		KeepAlive:              c.ClientTCPKeepAlive,
 		SkipACL:                c.SkipACL, Schemes: n.schemes(),
+		Secure:    n.secureConfig(),
 		AllowWord: c.AllowsFourLetterWord,
 		Logger:    n.log, Fatal: n.fatal,
 	}
@@ -328,7 +329,11 @@ func (n *Node) run(ctx context.Context) {
 	if n.transport != nil {
 		part("transport", n.transport.Run)
 	}
+	if n.keeper != nil {
+		part("certificates", n.keeper.Run)
+	}
 	part("maintenance", n.maintain)
+	n.reportPorts()
 	wg.Wait()
 	stopServer()
 	<-serverDone

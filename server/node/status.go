@@ -46,7 +46,7 @@ func (n *Node) metrics(st peer.Status) []server.Metric {
 		avg = float64(stats.SyncTime.Microseconds()) / 1000 / float64(stats.Syncs)
 	}
 	count := func(v uint64) string { return strconv.FormatUint(v, 10) }
-	return []server.Metric{
+	return append([]server.Metric{
 		{Name: "avg_fsynctime", Value: fourletter.Float(avg)},
 		{Name: "max_fsynctime", Value: strconv.FormatInt(stats.SlowSync.Milliseconds(), 10)},
 		{Name: "cnt_fsynctime", Value: count(stats.Syncs)},
@@ -55,7 +55,7 @@ func (n *Node) metrics(st peer.Status) []server.Metric {
 		{Name: "epoch", Value: strconv.FormatUint(uint64(st.Epoch), 10)},
 		{Name: "tree_digest", Value: strconv.FormatUint(n.stores.tree.Digest(), 10)},
 		{Name: "log_size", Value: strconv.FormatInt(n.stores.log.Size(), 10)},
-	}
+	}, n.tlsMetrics()...)
 }
 
 // Status returns what the peer is doing.
@@ -79,6 +79,11 @@ func (n *Node) fourLetterConf() fourletter.Conf {
 	if n.listener != nil {
 		if tcp, ok := n.listener.Addr().(*net.TCPAddr); ok {
 			out.ClientPort = tcp.Port
+		}
+	}
+	if n.secure != nil {
+		if tcp, ok := n.secure.Addr().(*net.TCPAddr); ok {
+			out.SecureClientPort = tcp.Port
 		}
 	}
 	if c.Standalone {

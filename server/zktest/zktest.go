@@ -154,7 +154,7 @@ func (s *Server) start(tb testing.TB, listeners *[3]net.Listener) {
 	n, err := node.Start(node.Config{
 		Conf: cfg, Logger: s.log, FS: s.disk,
 		Revision: strings.Repeat("0", 40), Built: time.Unix(0, 0),
-		MaintainEvery:  50 * time.Millisecond,
+		MaintainEvery: 50 * time.Millisecond, CertificatesEvery: 20 * time.Millisecond,
 		Fatal:          func(err error) { tb.Errorf("server %d: fatal: %v", s.ID, err) },
 		ClientListener: listeners[0], QuorumListener: listeners[1], ElectionListener: listeners[2],
 		Dial: s.ensemble.net.dialer(s),
