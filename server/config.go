@@ -85,6 +85,11 @@ type Config struct {
 	// Auth says who may prove to be whom, Schemes what that counts for in ACLs.
 	Auth    auth.Config
 	Schemes znode.Schemes
+	// EagerACLCheck refuses writes that the tree of this server does not permit before the
+	// leader is asked.
+	EagerACLCheck bool
+	// EnforceQuota refuses what would exceed a hard quota and logs soft ones.
+	EnforceQuota bool
 	// AllowWord says whether a four-letter word may be executed. Default: ruok, srvr, stat,
 	// mntr, isro and conf, which are cheap.
 	AllowWord func(word string) bool

@@ -49,6 +49,7 @@ type primary struct {
 
 	// Of the goroutine alone.
 	prep     *znode.Preparer
+	quotas   quotaLog
 	sessions *session.Tracker
 	todo     []inbound // taken from the inbox, todo[taken:] not yet handled
 	taken    int
@@ -159,7 +160,9 @@ func (p *primary) run() {
 // (spec semantics 9.2).
 func (p *primary) takeOver() {
 	cfg := &p.s.cfg
-	p.prep = znode.NewPreparer(cfg.Store, znode.PrepareOptions{JuteMaxBuffer: cfg.MaxFrame, SkipACL: cfg.SkipACL, Schemes: cfg.Schemes})
+	p.prep = znode.NewPreparer(cfg.Store, znode.PrepareOptions{
+		JuteMaxBuffer: cfg.MaxFrame, SkipACL: cfg.SkipACL, Schemes: cfg.Schemes, EnforceQuota: cfg.EnforceQuota,
+	})
 	p.sessions = session.New(int32(cfg.TickTime.Milliseconds()))
 	cfg.Store.Sessions(func(id proto.SessionID, timeout int32) bool {
 		p.sessions.Restore(id, timeout)
@@ -370,7 +373,11 @@ func (p *primary) expire(id proto.SessionID) {
 
 // prepare adds a transaction to the batch.
 func (p *primary) prepare(r *znode.Request) {
-	txn := p.prep.Prepare(r, p.next, p.s.cfg.Now().UnixMilli())
+	now := p.s.cfg.Now()
+	txn := p.prep.Prepare(r, p.next, now.UnixMilli())
+	if p.s.cfg.EnforceQuota {
+		p.quotas.tell(p, now)
+	}
 	p.slab = proto.AppendTxn(p.slab, &txn)
 	p.ends = append(p.ends, len(p.slab))
 	p.next = p.next.Next()

@@ -3,6 +3,7 @@ package server
 import (
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/proto/jute"
+	"github.com/zabkeeper/zabkeeper/znode"
 )
 
 // headerLen is the length of a request header.
@@ -171,6 +172,9 @@ func (c *conn) write(r *request, body []byte) bool {
 	if !wellFormed(r.op, body) {
 		return c.refuse(r, proto.CodeMarshallingError)
 	}
+	if c.s.cfg.EagerACLCheck && !c.mayForward(r, body) {
+		return c.put(r)
+	}
 	r.wait = forCommit
 	if c.local.Load() && c.s.cfg.LocalSessionsUpgrading && createsEphemeral(r.op, body) {
 		c.upgrade(r)
@@ -208,6 +212,21 @@ func (c *conn) forward(r *request, f Forward) {
 	c.enqueue(r)
 	c.mu.Unlock()
 	c.forwards = append(c.forwards, f)
+}
+
+// mayForward reports whether the tree as it is here allows a write. If not, r is made the
+// refusal, which belongs to no zxid (spec semantics 7.6).
+func (c *conn) mayForward(r *request, body []byte) bool {
+	request, err := proto.DecodeRequest(r.op, body)
+	if err != nil {
+		return true
+	}
+	code := znode.EagerCheck(c.s.tree.store, &c.s.cfg.Schemes, request, r.who.ids, r.who.judged)
+	if code == proto.CodeOK {
+		return true
+	}
+	r.fixed, r.code = true, code
+	return false
 }
 
 // wellFormed reports whether the body of a write can be decoded.

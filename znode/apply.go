@@ -118,6 +118,7 @@ func (c *Changes) create(t *proto.Txn, path string, data []byte, acl []proto.ACL
 	c.triggers = append(c.triggers,
 		Trigger{Table: DataTable, Path: path, Type: proto.EventNodeCreated, ACL: n.ACL},
 		Trigger{Table: ChildTable, Path: parentPath, Type: proto.EventNodeChildrenChanged, ACL: parent.ACL})
+	c.created(path, len(data))
 }
 
 // nextCreated counts one more child; the counter saturates (spec semantics 4.1).
@@ -154,6 +155,7 @@ func (c *Changes) remove(path string, z zxid.ID) proto.Code {
 		Trigger{Table: DataTable, Path: path, Type: proto.EventNodeDeleted, ACL: n.ACL},
 		Trigger{Table: ChildTable, Path: path, Type: proto.EventNodeDeleted, ACL: n.ACL, SkipPrevious: true},
 		Trigger{Table: ChildTable, Path: parentPath, Type: proto.EventNodeChildrenChanged, ACL: parent.ACL})
+	c.removed(path, len(n.Data))
 	return proto.CodeOK
 }
 
@@ -164,6 +166,7 @@ func (c *Changes) setData(t *proto.Txn, body *proto.SetDataTxn, r *Result) {
 		r.Code = proto.CodeNoNode
 		return
 	}
+	size := len(n.Data)
 	n = c.own(body.Path, n, at)
 	n.Data = bytes.Clone(body.Data)
 	n.Version = body.Version
@@ -172,6 +175,7 @@ func (c *Changes) setData(t *proto.Txn, body *proto.SetDataTxn, r *Result) {
 	r.Stat = n.Stat()
 	c.triggers = append(c.triggers,
 		Trigger{Table: DataTable, Path: body.Path, Type: proto.EventNodeDataChanged, ACL: n.ACL})
+	c.charge(body.Path, 0, len(body.Data)-size)
 }
 
 // setACL fires no watch and leaves mzxid and mtime alone (spec semantics 5).

@@ -28,6 +28,8 @@ type Changes struct {
 	// added lists where ephemerals were created, by owner. It is a hint: list says
 	// whether they are still there.
 	added map[proto.SessionID][]string
+	// quotas says whether the tree has any, see hasQuotas.
+	quotas presence
 
 	// triggers and order are kept for their memory.
 	triggers []Trigger
@@ -78,6 +80,7 @@ func (c *Changes) Reset(base View) {
 	c.triggers = c.triggers[:0]
 	clear(c.sessions)
 	clear(c.added)
+	c.quotas = notLooked
 }
 
 // Node implements View.

@@ -46,6 +46,13 @@
 // has each one judged again by PrepareExpiry, against everything proposed; Apply deletes them like
 // any other node. Clients are shown no owner.
 //
+// # Quotas
+//
+// Apply keeps the usage of quotas (spec semantics 11.4) in their zookeeper_stats nodes, as a
+// part of the transaction that changes it. So it is the same on every server, is in
+// snapshots, and needs no counting at a start. Where quotas are enforced the Preparer holds
+// requests against it, as far as it is applied.
+//
 // # Divergences from ZooKeeper, on purpose
 //
 //   - A creation counter that has reached its end sticks there, but pzxid moves on.
@@ -64,8 +71,16 @@
 //   - Applying an impossible transaction (out of a damaged or foreign log) never tears the
 //     tree: no orphans, no children of ephemerals.
 //   - Paths have at most MaxDepth names.
+//   - The usage of a quota is counted from what is there, and never from scratch but when its
+//     stats node or its limits are created. ZooKeeper recounts at every start instead, so
+//     that there a usage which a client has overwritten comes right by a restart; here,
+//     by deleting and creating the stats node.
+//   - The root, /zookeeper, and /zookeeper/quota and what is below it have no quotas: nodes with
+//     their names are ordinary ones.
+//   - Limits and usages that cannot be parsed, or are longer than a kilobyte, limit nothing and
+//     are left alone.
 //
-// Left to others: sessions' lives, quotas, watch tables, who is connected as whom, and
+// Left to others: sessions' lives, watch tables, who is connected as whom, and
 // everything about time, disks and sockets. The rules are those of spec semantics 1 to 9;
 // client-protocol 6 and 8 have the numbers and records.
 package znode

@@ -21,6 +21,9 @@ type model struct {
 	sessions map[proto.SessionID]bool
 	zxid     zxid.ID
 	now      int64
+	// enforce is enforceQuota; before is the tree that quotas are judged by.
+	enforce bool
+	before  map[string]*modelNode
 }
 
 type modelNode struct {
@@ -93,6 +96,9 @@ func (m *model) stat(path string) proto.Stat {
 // exec executes a request as the next transaction.
 func (m *model) exec(r *modelRequest) outcome {
 	var o outcome
+	if m.enforce {
+		m.before = m.clone()
+	}
 	switch body := r.body.(type) {
 	case nil:
 		return m.session(r)
@@ -145,10 +151,12 @@ func (m *model) session(r *modelRequest) outcome {
 }
 
 func (m *model) erase(path string) string {
+	size := len(m.nodes[path].data)
 	delete(m.nodes, path)
 	parent := parentOf(path)
 	m.nodes[parent].died++
 	m.nodes[parent].pzxid = m.zxid
+	m.charge(path, -1, -size)
 	return fmt.Sprintf("data %s NodeDeleted\nchild %s NodeDeleted skip\nchild %s NodeChildrenChanged\n", path, path, parent)
 }
 
@@ -212,11 +220,16 @@ func (m *model) one(r *modelRequest, op proto.Op, body proto.Request) outcome {
 		if o.code = m.guard(r, q.Path, proto.PermWrite); o.code != ok {
 			return o
 		}
+		difference := len(q.Data) - len(n.data)
+		if m.overQuota(q.Path, 0, difference) {
+			return outcome{code: proto.CodeQuotaExceeded}
+		}
 		if fails(n.version, q.Version) {
 			return outcome{code: badVersion}
 		}
 		n.data, n.mzxid, n.mtime, n.version = q.Data, m.zxid, m.now, n.version+1
 		o.stat, o.triggers = m.stat(q.Path), "data "+q.Path+" NodeDataChanged\n"
+		m.charge(q.Path, 0, difference)
 	case *proto.SetACLRequest:
 		if !znode.ValidatePath(q.Path) {
 			return outcome{code: badArgs}
@@ -290,6 +303,8 @@ func (m *model) create(r *modelRequest, op proto.Op, q *proto.CreateRequest, ttl
 		return outcome{code: exists}
 	case p.owner != 0:
 		return outcome{code: noChildren}
+	case m.overQuota(path, 1, len(q.Data)):
+		return outcome{code: proto.CodeQuotaExceeded}
 	}
 	n := &modelNode{data: q.Data, acl: acl, czxid: m.zxid, mzxid: m.zxid, pzxid: m.zxid, ctime: m.now, mtime: m.now}
 	n.container = op == proto.OpCreateContainer || q.Mode == 4 && r.op == proto.OpMulti
@@ -304,6 +319,7 @@ func (m *model) create(r *modelRequest, op proto.Op, q *proto.CreateRequest, ttl
 	if op != proto.OpCreate {
 		o.stat = m.stat(path)
 	}
+	m.charged(path, len(q.Data))
 	return o
 }
 

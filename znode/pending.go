@@ -16,6 +16,7 @@ type nodeState struct {
 	aversion int32
 	created  int32
 	children int32
+	size     int32 // of the data
 }
 
 // pendingNode is a node as the newest transaction that touched it will leave it.

@@ -17,6 +17,9 @@ type PrepareOptions struct {
 	SkipACL bool
 	// Schemes are the authentication schemes that count.
 	Schemes Schemes
+	// EnforceQuota looks at quotas: hard limits refuse, and QuotaNotice has something to
+	// tell.
+	EnforceQuota bool
 	// ExtendedTypes allows nodes with a time to live (extendedTypesEnabled).
 	ExtendedTypes bool
 }
@@ -55,12 +58,15 @@ type Preparer struct {
 	schemes Schemes
 	// extendedTypes is PrepareOptions.ExtendedTypes.
 	extendedTypes bool
+	// enforceQuota is PrepareOptions.EnforceQuota.
+	enforceQuota bool
 
 	pending pending
 
 	// Of the request that is being prepared.
 	request *Request
 	judged  []proto.ID // what its identities count for
+	notice  QuotaNotice
 	zxid    zxid.ID
 	room    int // left for bodies in the transaction
 }
@@ -77,6 +83,7 @@ func NewPreparer(view View, opts PrepareOptions) *Preparer {
 		skipACL:       opts.SkipACL,
 		schemes:       opts.Schemes,
 		extendedTypes: opts.ExtendedTypes,
+		enforceQuota:  opts.EnforceQuota,
 		pending:       newPending(),
 	}
 }
@@ -90,6 +97,7 @@ func (p *Preparer) Applied(z zxid.ID) { p.pending.prune(z) }
 // ms since 1970. Buffers in the result alias r.Body.
 func (p *Preparer) Prepare(r *Request, id zxid.ID, nowMs int64) proto.Txn {
 	p.request, p.zxid, p.judged = r, id, p.schemes.Judged(r.IDs)
+	p.notice = QuotaNotice{}
 	p.room = p.limit - lenHeader - lenDigest
 	header := proto.TxnHeader{ClientID: r.Session, Cxid: r.Cxid, Zxid: id, Time: nowMs, Type: r.Op}
 	body, code := p.body(r)
@@ -265,6 +273,7 @@ func (p *Preparer) look(path string) nodeState {
 	return nodeState{
 		exists: true, acl: n.ACL, owner: n.Owner,
 		version: n.Version, aversion: n.Aversion, created: n.Created, children: n.NumChildren,
+		size: int32(len(n.Data)),
 	}
 }
 

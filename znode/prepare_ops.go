@@ -98,6 +98,8 @@ func (p *Preparer) newNode(n *creation) (proto.TxnBody, proto.Code) {
 		return nil, proto.CodeNodeExists
 	case isSession(parent.owner):
 		return nil, proto.CodeNoChildrenForEphemerals
+	case p.exceedsQuota(path, 1, len(n.data)):
+		return nil, proto.CodeQuotaExceeded
 	}
 	parent.created = nextCreated(parent.created)
 	txn, owner := n.txn(p.request.Session, path, acl, parent.created)
@@ -106,7 +108,7 @@ func (p *Preparer) newNode(n *creation) (proto.TxnBody, proto.Code) {
 	}
 	parent.children++
 	p.put(parentPath, parent)
-	p.put(path, nodeState{exists: true, acl: compactACL(acl), owner: owner})
+	p.put(path, nodeState{exists: true, acl: compactACL(acl), owner: owner, size: int32(len(n.data))})
 	return txn, proto.CodeOK
 }
 
@@ -146,10 +148,12 @@ func (p *Preparer) setData(r *proto.SetDataRequest) (proto.TxnBody, proto.Code) 
 	switch {
 	case code != proto.CodeOK:
 		return nil, code
+	case p.exceedsQuota(r.Path, 0, len(r.Data)-int(node.size)):
+		return nil, proto.CodeQuotaExceeded
 	case !versionMatches(node.version, r.Version):
 		return nil, proto.CodeBadVersion
 	}
-	node.version = nextVersion(node.version)
+	node.version, node.size = nextVersion(node.version), int32(len(r.Data))
 	txn := &proto.SetDataTxn{Path: r.Path, Data: r.Data, Version: node.version}
 	if sizeBody(txn) > p.room {
 		return nil, proto.CodeMarshallingError

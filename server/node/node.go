@@ -257,9 +257,11 @@ func (n *Node) serverConfig() server.Config {
 		LocalSessionsUpgrading: c.LocalSessionsUpgrading,
 		KeepAlive:              c.ClientTCPKeepAlive,
 		SkipACL:                c.SkipACL, Schemes: n.schemes(),
-		Secure:    n.secureConfig(),
-		AllowWord: c.AllowsFourLetterWord,
-		Logger:    n.log, Fatal: n.fatal,
+		EagerACLCheck: c.EagerACLCheck && !c.Standalone, // there is nobody else to ask
+		EnforceQuota:  c.EnforceQuota,
+		Secure:        n.secureConfig(),
+		AllowWord:     c.AllowsFourLetterWord,
+		Logger:        n.log, Fatal: n.fatal,
 	}
 }
 
