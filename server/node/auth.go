@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -47,7 +48,11 @@ func (n *Node) schemes() znode.Schemes {
 // not say anything to this server is no fault, as with ZooKeeper, unless clients must log in.
 func (n *Node) saslUsers() (map[string]string, error) {
 	c := &n.conf.Auth
+	required := slices.Contains(c.Required, znode.SchemeSASL)
 	if c.JAASFile == "" {
+		if required {
+			return nil, errors.New("SASL is required, and java.security.auth.login.config names no file with users")
+		}
 		if n.conf.OffersScheme(znode.SchemeSASL) {
 			n.log.Warn().Msg("nobody can log in by SASL: java.security.auth.login.config names no file with users")
 		}
@@ -64,7 +69,7 @@ func (n *Node) saslUsers() (map[string]string, error) {
 	}
 	i := slices.IndexFunc(sections, func(s auth.JAASSection) bool { return s.Name == c.JAASSection })
 	if i < 0 || len(sections[i].Modules) == 0 {
-		if slices.Contains(c.Required, znode.SchemeSASL) {
+		if required {
 			return nil, fmt.Errorf("%s: SASL is required, and the section %s is not there", name, c.JAASSection)
 		}
 		n.log.Warn().Str("file", name).Str("section", c.JAASSection).

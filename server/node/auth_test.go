@@ -31,7 +31,7 @@ func TestJAASFilesThatAreRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		text  string
 		lines []string
-		want  string // behind the name of the file, unless it begins with a space
+		want  string // behind the name of the file
 	}{
 		"Kerberos":                      {"Server {\n com.sun.security.auth.module.Krb5LoginModule required\n useKeyTab=true;\n};", nil, ":2: section Server asks for Kerberos, which is not supported"},
 		"another login module":          {"Server { com.example.Login required; };", nil, ":1: section Server: the login module is not known"},
@@ -42,23 +42,22 @@ func TestJAASFilesThatAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			file, setting := jaas(t, c.text)
-			disk := vfs.NewMem()
 			err := refused(t, node.Config{
-				Conf: config(t, "", append(c.lines, "clientPort=1", offerSASL, setting)...), FS: disk, ClientListener: reserve(t),
+				Conf: config(t, "", append(c.lines, "clientPort=1", offerSASL, setting)...), FS: vfs.NewMem(), ClientListener: reserve(t),
 			})
-			if err == nil || !strings.Contains(err.Error(), file+c.want) || strings.Contains(err.Error(), "hush") {
+			if node.ExitCode(err) != node.ExitConfig || !strings.Contains(err.Error(), file+c.want) || strings.Contains(err.Error(), "hush") {
 				t.Errorf("error %v, want %s%s", err, file, c.want)
 			}
 		})
 	}
 	for name, c := range map[string]struct{ line, want string }{
 		"a missing file": {"java.security.auth.login.config=/does/not/exist", "java.security.auth.login.config: open /does/not/exist"},
-		"no file at all": {requireSASL, "SASL is required, but there is no list of its users"},
+		"no file at all": {requireSASL, "SASL is required, and java.security.auth.login.config names no file with users"},
 	} {
 		err := refused(t, node.Config{
 			Conf: config(t, "", "clientPort=1", offerSASL, c.line), FS: vfs.NewMem(), ClientListener: reserve(t),
 		})
-		if err == nil || !strings.Contains(err.Error(), c.want) {
+		if node.ExitCode(err) != node.ExitConfig || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %s", name, err, c.want)
 		}
 	}

@@ -25,6 +25,9 @@ var ErrClientPort = errors.New("client port cannot be bound")
 // ErrTLS is wrapped when keys and certificates for clients cannot be used.
 var ErrTLS = errors.New("TLS for clients cannot be set up")
 
+// ErrAuth is wrapped when the users that clients may log in as cannot be known.
+var ErrAuth = errors.New("authentication of clients cannot be set up")
+
 // ExitCode returns the status for a process that ends with err.
 func ExitCode(err error) int {
 	var bad *conf.Error
@@ -32,7 +35,7 @@ func ExitCode(err error) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &bad), errors.Is(err, ErrTLS):
+	case errors.As(err, &bad), errors.Is(err, ErrTLS), errors.Is(err, ErrAuth):
 		return ExitConfig
 	case errors.Is(err, ErrDataDir):
 		return ExitDataDir

@@ -23,6 +23,7 @@ import (
 	"github.com/zabkeeper/zabkeeper/quorum/peer"
 	"github.com/zabkeeper/zabkeeper/quorum/transport"
 	"github.com/zabkeeper/zabkeeper/server"
+	"github.com/zabkeeper/zabkeeper/server/auth"
 	"github.com/zabkeeper/zabkeeper/server/fourletter"
 	"github.com/zabkeeper/zabkeeper/server/keystore"
 	"github.com/zabkeeper/zabkeeper/zab"
@@ -63,6 +64,7 @@ type Node struct {
 	sid      quorum.SID
 	ensemble *quorum.Ensemble
 	log      zerolog.Logger
+	auth     auth.Config
 
 	stores    *stores
 	server    *server.Server
@@ -105,6 +107,9 @@ func (n *Node) open() error {
 		return err
 	}
 	var err error
+	if n.auth, err = n.authConfig(); err != nil {
+		return fmt.Errorf("%w: %w", ErrAuth, err)
+	}
 	if n.listener, err = n.listen(); err != nil {
 		return err
 	}
@@ -166,9 +171,7 @@ func (n *Node) listen() (net.Listener, error) {
 func (n *Node) assemble() error {
 	var err error
 	serverConfig := n.serverConfig()
-	if serverConfig.Auth, err = n.authConfig(); err != nil {
-		return fmt.Errorf("node: %w", err)
-	}
+	serverConfig.Auth = n.auth
 	n.server, err = server.New(serverConfig)
 	if err != nil {
 		return fmt.Errorf("node: %w", err)
