@@ -35,7 +35,7 @@ import (
 //	hang-up <client>                          the client closes its connection
 //	hex <client>                              raw bytes out; with recv=<n>, n raw bytes in
 //	hold, release [merged]                    keep back what the leader decides
-//	held n=<n>                                wait until so many transactions are held back
+//	held n=<n> | answers=<n>                  wait until so many transactions or answers are held back
 //	throttled n=<n> [server=]                 wait until the throttle keeps so many requests waiting
 //	tick [server=] [n=], era [server=] [n=]   let time pass at a server
 //	depose, lead server=<n>                   change the leader
@@ -92,8 +92,10 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "release":
 		s.twin.release(d.HasArg("merged"))
 	case "held":
-		n := num("n", 0)
-		eventually(t, fmt.Sprintf("%d transactions held back", n), func() bool { return s.twin.heldTxns() == n })
+		n, answers := num("n", -1), num("answers", -1)
+		eventually(t, fmt.Sprintf("%d transactions, %d answers held back", n, answers), func() bool {
+			return (n < 0 || s.twin.heldTxns() == n) && (answers < 0 || s.twin.heldAnswers() == answers)
+		})
 	case "throttled":
 		n := num("n", 0)
 		eventually(t, fmt.Sprintf("%d requests kept waiting", n), func() bool { return m().srv.Waiting() == n })

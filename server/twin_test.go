@@ -236,6 +236,19 @@ func (w *twin) heldTxns() int {
 	return n
 }
 
+// heldAnswers returns how many answers are held back.
+func (w *twin) heldAnswers() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, e := range w.queue {
+		if e.payload != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // Submit implements server.Replicator.
 func (m *member) Submit(fs []server.Forward) {
 	m.twin.mu.Lock()
