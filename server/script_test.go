@@ -84,6 +84,8 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 			if d.HasArg("super") {
 				c.Auth.SuperDigest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=" // super:admin
 			}
+			c.EagerACLCheck, c.EnforceQuota = d.HasArg("eager"), d.HasArg("enforce-quota")
+			c.SkipACL = d.HasArg("skip-acl")
 		})
 	case "connect":
 		return s.connect(t, d, m())
