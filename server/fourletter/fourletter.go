@@ -18,8 +18,11 @@ var words = []string{
 	"srst", "srvr", "stat", "stmk", "wchc", "wchp", "wchs",
 }
 
-// answered are the words that Answer knows. All of them are cheap.
-var answered = []string{"conf", "isro", "mntr", "ruok", "srvr", "stat"}
+// answered are the words that Answer knows, and cheap those of them that cost and tell little.
+var (
+	answered = []string{"conf", "envi", "isro", "mntr", "ruok", "srvr", "stat"}
+	cheap    = []string{"conf", "isro", "mntr", "ruok", "srvr", "stat"}
+)
 
 const telnetBreak = "\xff\xf4\xff\xfd"
 
@@ -32,9 +35,9 @@ func Word(b [4]byte) string {
 	return ""
 }
 
-// CheapWord reports whether a word is answered without cost that matters, the default of
+// CheapWord reports whether a word is answered without cost that matters and tells no secrets, the default of
 // what may be executed.
-func CheapWord(word string) bool { return slices.Contains(answered, word) }
+func CheapWord(word string) bool { return slices.Contains(cheap, word) }
 
 // Version returns the full version line, revision being 40 hex digits: ZooKeeper's number, as
 // monitoring tools and admin clients check it.
@@ -113,6 +116,9 @@ func Answer(word string, allowed bool, report func() Report, conf func() Conf) [
 		return []byte("imok")
 	}
 	r := report()
+	if word == "envi" {
+		return appendEnvironment(nil, r.Version)
+	}
 	if !r.Serving {
 		if word == "isro" {
 			return []byte("null")

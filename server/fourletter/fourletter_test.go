@@ -90,3 +90,37 @@ func ExampleVersion() {
 	fmt.Println(fourletter.Version(strings.Repeat("0", 40), time.Date(2026, 1, 31, 23, 59, 0, 0, time.UTC)))
 	// Output: 3.9.5-0000000000000000000000000000000000000000, built on 01/31/2026 23:59 UTC
 }
+
+// The environment is that of the machine, so only its shape is fixed: kazoo takes the version from
+// it, also from a server that is not serving.
+func TestEnvironment(t *testing.T) {
+	r := report()
+	r.Serving = false
+	answer := func(allowed bool) string {
+		return string(fourletter.Answer("envi", allowed, func() fourletter.Report { return r }, nil))
+	}
+	if got := answer(false); !strings.Contains(got, "not in the whitelist") {
+		t.Errorf("envi that is not allowed: %q", got)
+	}
+	if fourletter.CheapWord("envi") {
+		t.Error("envi tells paths and names: it may not be allowed by default")
+	}
+	lines := strings.Split(answer(true), "\n")
+	var keys []string
+	for _, line := range lines[1 : len(lines)-1] {
+		key, value, ok := strings.Cut(line, "=")
+		if !ok || value == "" {
+			t.Errorf("the line %q is no key with a value", line)
+		}
+		keys = append(keys, key)
+	}
+	const want = "zookeeper.version host.name java.version java.vendor java.home java.class.path java.library.path " +
+		"java.io.tmpdir java.compiler os.name os.arch os.version user.name user.home user.dir os.memory.free os.memory.max " +
+		"os.memory.total go.version server.product"
+	if got := strings.Join(keys, " "); got != want {
+		t.Errorf("keys\n%s\nwant\n%s", got, want)
+	}
+	if lines[0] != "Environment:" || lines[1] != "zookeeper.version="+r.Version || lines[len(lines)-1] != "" {
+		t.Errorf("envi begins with %q and %q and ends with %q", lines[0], lines[1], lines[len(lines)-1])
+	}
+}
