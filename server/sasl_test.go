@@ -299,9 +299,9 @@ func TestSASLSuperUser(t *testing.T) {
 	c.login(bob)
 	c.must(proto.OpCreate, proto.CreateRequest{Path: "/p", ACL: privily})
 	for user, want := range map[zktest.SASLUser]proto.Code{alice: proto.CodeNoAuth, root: proto.CodeOK} {
-		c := m.connect(t)
-		c.login(user)
-		if r := c.call(proto.OpGetData, proto.ReadRequest{Path: "/p"}); r.Err != want {
+		reader := m.connect(t)
+		reader.login(user)
+		if r := reader.call(proto.OpGetData, proto.ReadRequest{Path: "/p"}); r.Err != want {
 			t.Errorf("%s reads: %v", user.Name, r.Err)
 		}
 	}

@@ -182,13 +182,11 @@ func (d directives) check(nonce string) error {
 
 // sessionKey is H(A1) of RFC 2831 in hexadecimal.
 func sessionKey(key userKey, d directives) string {
-	h := md5.New()
-	h.Write(key[:])
-	io.WriteString(h, ":"+d["nonce"]+":"+d["cnonce"])
+	a1 := string(key[:]) + ":" + d["nonce"] + ":" + d["cnonce"]
 	if as, ok := d["authzid"]; ok {
-		io.WriteString(h, ":"+as)
+		a1 += ":" + as
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	return hexMD5(a1)
 }
 
 // respond is the proof of knowing the password: of the client with a2

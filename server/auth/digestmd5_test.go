@@ -219,6 +219,7 @@ func TestNoncesDiffer(t *testing.T) {
 func FuzzExchange(f *testing.F) {
 	random := bytes.Repeat([]byte{7}, 30)
 	newExchange := func(tb testing.TB) (*auth.Exchange, []byte) {
+		tb.Helper()
 		a, err := auth.New(auth.Config{Users: map[string]string{"bob": "bobsecret"}, Random: bytes.NewReader(random)})
 		if err != nil {
 			tb.Fatal(err)
