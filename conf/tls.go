@@ -49,10 +49,8 @@ const (
 )
 
 func clientTLSKeys() []key {
-	t := func(name, def string, field func(*TLS) *string) key {
-		k := text("ssl."+name, func(c *Config) *string { return field(&c.TLS) })
-		k.def = def
-		return k
+	t := func(name string, field func(*TLS) *string) key {
+		return text("ssl."+name, func(c *Config) *string { return field(&c.TLS) })
 	}
 	flag := func(name, def string, field func(*TLS) *bool) key {
 		return loose("ssl."+name, def, func(c *Config) *bool { return field(&c.TLS) })
@@ -61,13 +59,13 @@ func clientTLSKeys() []key {
 		return words("ssl."+name, "", func(c *Config) *[]string { return field(&c.TLS) })
 	}
 	return []key{
-		t("keyStore.location", "", func(t *TLS) *string { return &t.KeyStore.Location }),
-		t("keyStore.password", "", func(t *TLS) *string { return &t.KeyStore.Password }),
-		t("keyStore.passwordPath", "", func(t *TLS) *string { return &t.KeyStore.PasswordPath }),
+		t("keyStore.location", func(t *TLS) *string { return &t.KeyStore.Location }),
+		t("keyStore.password", func(t *TLS) *string { return &t.KeyStore.Password }),
+		t("keyStore.passwordPath", func(t *TLS) *string { return &t.KeyStore.PasswordPath }),
 		storeType("ssl.keyStore.type", func(t *TLS) *string { return &t.KeyStore.Type }),
-		t("trustStore.location", "", func(t *TLS) *string { return &t.TrustStore.Location }),
-		t("trustStore.password", "", func(t *TLS) *string { return &t.TrustStore.Password }),
-		t("trustStore.passwordPath", "", func(t *TLS) *string { return &t.TrustStore.PasswordPath }),
+		t("trustStore.location", func(t *TLS) *string { return &t.TrustStore.Location }),
+		t("trustStore.password", func(t *TLS) *string { return &t.TrustStore.Password }),
+		t("trustStore.passwordPath", func(t *TLS) *string { return &t.TrustStore.PasswordPath }),
 		storeType("ssl.trustStore.type", func(t *TLS) *string { return &t.TrustStore.Type }),
 		tlsVersions("ssl.protocol", "TLSv1.3", func(t *TLS, v []string) { t.Protocol = v[0] }),
 		tlsVersions("ssl.enabledProtocols", "", func(t *TLS, v []string) { t.Protocols = v }),

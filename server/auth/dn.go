@@ -158,9 +158,10 @@ func malformedLen(b []byte) int {
 		}
 	case 0xf0 <= lead && lead <= 0xf4:
 		want = 4
-		if lead == 0xf0 {
+		switch lead {
+		case 0xf0:
 			low = 0x90
-		} else if lead == 0xf4 {
+		case 0xf4:
 			high = 0x8f
 		}
 	}

@@ -21,8 +21,7 @@ func TestX509(t *testing.T) {
 		{"not offered", auth.Config{}, auth.Peer{Certified: true, Subject: admin}, nil, auth.Refused},
 		{"no certificate", auth.Config{X509: true, X509Super: admin}, auth.Peer{}, nil, auth.Refused},
 		{"certificate", auth.Config{X509: true, X509Super: admin}, auth.Peer{Certified: true, Subject: "CN=a"}, []proto.ID{x509("CN=a")}, auth.Accepted},
-		{"super", auth.Config{X509: true, X509Super: admin}, auth.Peer{Certified: true, Subject: admin},
-			[]proto.ID{{Scheme: "super", ID: admin}, x509(admin)}, auth.Accepted},
+		{"super", auth.Config{X509: true, X509Super: admin}, auth.Peer{Certified: true, Subject: admin}, []proto.ID{{Scheme: "super", ID: admin}, x509(admin)}, auth.Accepted},
 		{"nobody is super, nameless least of all", auth.Config{X509: true}, auth.Peer{Certified: true}, []proto.ID{x509("")}, auth.Accepted},
 	} {
 		a, err := auth.New(c.cfg)

@@ -214,9 +214,9 @@ func (k *Keeper) verifyHost(ctx context.Context, cs tls.ConnectionState, from ne
 		return nil
 	}
 	if k.cfg.TLS.AllowReverseDNS {
-		ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+		lookup, cancel := context.WithTimeout(ctx, lookupTimeout)
 		defer cancel()
-		names, err := net.DefaultResolver.LookupAddr(ctx, host)
+		names, err := net.DefaultResolver.LookupAddr(lookup, host)
 		if err != nil {
 			return fmt.Errorf("%w, and no name was found for %s", errHost, host)
 		}

@@ -59,12 +59,18 @@ func pkcs12Error(err error) error {
 	return fmt.Errorf("%w: %w", ErrFormat, err)
 }
 
+// derSequence begins a store, and whatever is nested in it.
+const derSequence = 0x30
+
 // maxDepth is more than PKCS12 nests.
 const maxDepth = 32
 
-// checkWork refuses a store that asks for more iterations of key derivation than are bearable. All
+// checkWork refuses what is no store, and a store that asks for more iterations of key derivation than are bearable. All
 // structures that do have their number behind the salt.
 func checkWork(der []byte, depth int) error {
+	if depth == 0 && (len(der) == 0 || der[0] != derSequence) {
+		return fmt.Errorf("%w: neither PKCS12 nor JKS", ErrFormat)
+	}
 	var last int
 	for len(der) > 0 && depth < maxDepth {
 		var v asn1.RawValue
@@ -76,7 +82,7 @@ func checkWork(der []byte, depth int) error {
 		switch {
 		case v.Class != asn1.ClassUniversal:
 		case v.Tag == asn1.TagOctetString && !v.IsCompound:
-			inner = len(v.Bytes) > 0 && v.Bytes[0] == 0x30 // what looks like a SEQUENCE
+			inner = len(v.Bytes) > 0 && v.Bytes[0] == derSequence
 		case v.Tag == asn1.TagInteger && last == asn1.TagOctetString:
 			var n int
 			if _, err := asn1.Unmarshal(v.FullBytes, &n); err != nil || n < 1 || n > maxIterations {

@@ -129,6 +129,7 @@ func TestReadRefuses(t *testing.T) {
 		{keys, fixture("openssl.p12"), keystore.PEM, password, keystore.ErrFormat, "no PEM block"},
 		{keys, fixture("pkcs8.pem"), keystore.PKCS12, password, keystore.ErrFormat, ""},
 
+		{keys, file("words.jks", []byte("words")), "", password, keystore.ErrFormat, "neither PKCS12 nor JKS"},
 		{keys, cut("pkcs8.pem"), "", password, keystore.ErrFormat, "damaged"},
 		{keys, cut("openssl.p12"), "", password, keystore.ErrFormat, ""},
 		{keys, cut("keytool.jks"), "", password, keystore.ErrPassword, ""},

@@ -374,6 +374,20 @@ func TestHandshakeLimit(t *testing.T) {
 	})
 }
 
+// A handshake that does not come to its end ends with the time that a connection has to ask for a
+// session.
+func TestHandshakeTimeout(t *testing.T) {
+	s := startSecured(t, 1, zktest.Set("nio.sessionlessCnxnTimeout", "300"))
+	for _, bytes := range []string{"", "\x16\x03\x01", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"} {
+		nc := dial(t, s.addr(s.Server(1)))
+		_, err := io.WriteString(nc, bytes)
+		must(t, err)
+		if _, err := io.ReadAll(nc); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%q: the server waits for more for ever", bytes)
+		}
+	}
+}
+
 // Answers that span many records of TLS arrive whole.
 func TestLongAnswersByTLS(t *testing.T) {
 	s := startSecured(t, 1)
