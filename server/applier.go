@@ -272,6 +272,9 @@ func (a *applier) flush() {
 		return
 	}
 	s.tree.rise(a.at.ID)
+	if len(s.tree.open) > 0 {
+		s.tree.recount(a.changes)
+	}
 	for i := range a.batch {
 		a.finish(&a.batch[i])
 	}
@@ -376,10 +379,12 @@ func (c *conn) answerWrite(r *request, txn *proto.Txn, res *znode.Result) {
 	switch r.op {
 	case proto.OpCreate:
 		out = proto.CreateResponse{Path: res.Path}.Append(out)
-	case proto.OpCreate2:
+	case proto.OpCreate2, proto.OpCreateContainer, proto.OpCreateTTL:
 		out = proto.Create2Response{Path: res.Path, Stat: res.Stat}.Append(out)
-	case proto.OpSetData, proto.OpSetACL:
+	case proto.OpSetData:
 		out = res.Stat.Append(out)
+	case proto.OpSetACL:
+		out = c.s.cfg.Ensemble.stat(res.Path, res.Stat).Append(out)
 	case proto.OpMulti:
 		out = proto.MultiResponse{Results: res.Multi}.Append(out)
 	case proto.OpCloseSession:

@@ -238,8 +238,14 @@ func (r reply) show() string {
 	switch r.op {
 	case proto.OpCreate:
 		return cur.String()
-	case proto.OpCreate2:
+	case proto.OpCreate2, proto.OpCreateContainer, proto.OpCreateTTL:
 		return cur.String() + " " + stat(&cur)
+	case proto.OpMulti:
+		if s := showMulti(r.body); s != "" {
+			return s
+		}
+	case proto.OpGetAllChildrenNumber:
+		return fmt.Sprint(cur.Int())
 	case proto.OpGetData:
 		data := cur.Buffer()
 		return fmt.Sprintf("%q %s", data, stat(&cur))

@@ -70,6 +70,20 @@ type Config struct {
 	// waits. Default 65 536.
 	Backlog int
 
+	// ExtendedTypes allows nodes with a time to live.
+	ExtendedTypes bool
+	// ContainerInterval is the time between two looks of the leader for containers and nodes with
+	// a time to live that are to be deleted; the first comes after one interval. Default 60 s.
+	ContainerInterval time.Duration
+	// ContainersPerMinute bounds these deletions: as in ZooKeeper, 60000 divided by it, without
+	// the fraction, is the least number of ms between two of them. Default 10 000.
+	ContainersPerMinute int
+	// ContainerNeverUsed is the age at which a container is deleted that never had a child;
+	// 0: never. Whole milliseconds.
+	ContainerNeverUsed time.Duration
+	// Ensemble is what clients read in /zookeeper/config; nil on a standalone server.
+	Ensemble *Ensemble
+
 	// Secure lets clients speak TLS; nil: they cannot.
 	Secure *Secure
 
@@ -102,7 +116,8 @@ type Config struct {
 	// Now is the wall clock, for transaction times and session ids. Default time.Now.
 	Now func() time.Time
 	// Ticker makes the periodic clocks: expiry every TickTime, housekeeping every
-	// TickTime/2. Default time.NewTicker.
+	// TickTime/2, the leader's look for containers every ContainerInterval, and one for each
+	// pause in it. Default time.NewTicker.
 	Ticker func(d time.Duration) (c <-chan time.Time, stop func())
 }
 
@@ -126,6 +141,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxOutput, 16<<20)
 	setDefault(&c.Window, 10_000)
 	setDefault(&c.Backlog, 64<<10)
+	setDefault(&c.ContainerInterval, time.Minute)
+	setDefault(&c.ContainersPerMinute, 10_000)
 	if c.MinSessionTimeout > c.MaxSessionTimeout || c.MaxSessionTimeout.Milliseconds() > math.MaxInt32 {
 		return c, fmt.Errorf("server: session timeouts from %v to %v", c.MinSessionTimeout, c.MaxSessionTimeout)
 	}
@@ -144,6 +161,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	c.Ensemble = c.Ensemble.install(c.Now())
 	if c.Ticker == nil {
 		c.Ticker = func(d time.Duration) (<-chan time.Time, func()) {
 			t := time.NewTicker(d)

@@ -282,6 +282,7 @@ func (c *conn) end() {
 	if watching { // without c.mu: this may take a while
 		c.s.watches.Leave(c.watcher)
 	}
+	c.closeCensuses()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.s.stats.outstanding.Add(-int64(c.queue.len()))

@@ -62,6 +62,13 @@ type Store interface {
 	Sessions(yield func(id proto.SessionID, timeout int32) bool)
 	// Owners calls yield with each session that owns an ephemeral, until it returns false.
 	Owners(yield func(owner proto.SessionID) bool)
+	// Marked calls yield with the path of each container and each node with a time to live
+	// behind the given path, ascending, until it returns false. "" begins with the first.
+	Marked(after string, yield func(path string) bool)
+	// Below begins to count the nodes below path in the state of this moment, and costs next to
+	// nothing. count does the work and must be called once; it may be slow, goes on beside
+	// Install, and ends early, with a number that means nothing, when stop is closed.
+	Below(path string) (count func(stop <-chan struct{}) int)
 	Applied() zxid.Point
 	// Install makes changes visible together with the point that they lead to. An error
 	// ends the server.

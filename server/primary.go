@@ -144,6 +144,8 @@ func (p *primary) run() {
 	ticks, cancel := p.s.cfg.Ticker(p.s.cfg.TickTime)
 	defer cancel()
 	p.takeOver()
+	cleaner := newCleaner(p)
+	defer cleaner.stop()
 	for {
 		p.work()
 		select {
@@ -152,6 +154,10 @@ func (p *primary) run() {
 		case <-p.wake:
 		case <-ticks:
 			p.tick()
+		case <-cleaner.runs:
+			cleaner.begin()
+		case <-cleaner.pauses:
+			cleaner.step()
 		}
 	}
 }
@@ -160,8 +166,9 @@ func (p *primary) run() {
 // (spec semantics 9.2).
 func (p *primary) takeOver() {
 	cfg := &p.s.cfg
-	p.prep = znode.NewPreparer(cfg.Store, znode.PrepareOptions{
+	p.prep = znode.NewPreparer(p.s.tree.store, znode.PrepareOptions{
 		JuteMaxBuffer: cfg.MaxFrame, SkipACL: cfg.SkipACL, Schemes: cfg.Schemes, EnforceQuota: cfg.EnforceQuota,
+		ExtendedTypes: cfg.ExtendedTypes,
 	})
 	p.sessions = session.New(int32(cfg.TickTime.Milliseconds()))
 	cfg.Store.Sessions(func(id proto.SessionID, timeout int32) bool {
@@ -378,7 +385,11 @@ func (p *primary) prepare(r *znode.Request) {
 	if p.s.cfg.EnforceQuota {
 		p.quotas.tell(p, now)
 	}
-	p.slab = proto.AppendTxn(p.slab, &txn)
+	p.add(&txn)
+}
+
+func (p *primary) add(txn *proto.Txn) {
+	p.slab = proto.AppendTxn(p.slab, txn)
 	p.ends = append(p.ends, len(p.slab))
 	p.next = p.next.Next()
 }

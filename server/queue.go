@@ -38,6 +38,7 @@ type request struct {
 	// cost estimates the bytes of the answer to a read, beyond the usual hundred.
 	cost   int
 	path   string
+	census *census       // of getAllChildrenNumber, nil where none is needed
 	body   proto.Request // of the operations that need more than path and watch
 	who    *identity
 	ticket uint64 // of a sync

@@ -46,6 +46,8 @@ func (c *conn) answer(r *request) {
 			return
 		}
 		c.reply(h, proto.GetACLResponse{ACL: acl, Stat: stat})
+	case proto.OpGetAllChildrenNumber:
+		c.answerNumber(r, h)
 	case proto.OpSync:
 		c.reply(h, proto.SyncResponse{Path: r.body.(*proto.SyncRequest).Path})
 	case proto.OpSetWatches:

@@ -32,7 +32,7 @@ func (c *conn) handle(frame []byte) bool {
 	case proto.OpPing:
 		r.xid = proto.XidPing
 		return c.read(&r, nil)
-	case proto.OpGetACL:
+	case proto.OpGetACL, proto.OpGetAllChildrenNumber:
 		var body proto.PathRequest
 		body.Decode(&cur)
 		r.path = body.Path
@@ -42,7 +42,8 @@ func (c *conn) handle(frame []byte) bool {
 		body, err := proto.DecodeRequest(h.Op, cur.Rest())
 		r.body = body
 		return c.read(&r, err)
-	case proto.OpCreate, proto.OpCreate2, proto.OpDelete, proto.OpSetData, proto.OpSetACL, proto.OpMulti, proto.OpCloseSession:
+	case proto.OpCreate, proto.OpCreate2, proto.OpCreateContainer, proto.OpCreateTTL, proto.OpDelete, proto.OpSetData,
+		proto.OpSetACL, proto.OpMulti, proto.OpCloseSession:
 		return c.write(&r, cur.Rest())
 	case proto.OpSync:
 		var body proto.SyncRequest
@@ -106,6 +107,9 @@ func (c *conn) warm(r *request) (cost int) {
 		if r.path != "" {
 			cost = c.warmNode(r.path, r.op)
 		}
+		if r.op == proto.OpGetAllChildrenNumber {
+			r.census = c.takeCensus(r.path)
+		}
 	}
 	return cost
 }
@@ -151,6 +155,8 @@ func (c *conn) put(r *request) bool {
 	c.mu.Lock()
 	if !c.closed {
 		c.answer(r)
+	} else if r.census != nil {
+		c.s.tree.finish(r.census)
 	}
 	c.full = len(c.out) > softOutput
 	c.mu.Unlock()
@@ -233,7 +239,7 @@ func (c *conn) mayForward(r *request, body []byte) bool {
 func wellFormed(op proto.Op, body []byte) bool {
 	cur := jute.NewCursor(body)
 	switch op {
-	case proto.OpCreate, proto.OpCreate2:
+	case proto.OpCreate, proto.OpCreate2, proto.OpCreateContainer:
 		var r proto.CreateRequest
 		r.Decode(&cur)
 	case proto.OpSetData:

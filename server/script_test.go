@@ -38,6 +38,8 @@ import (
 //	held n=<n> | answers=<n>                  wait until so many transactions or answers are held back
 //	throttled n=<n> [server=]                 wait until the throttle keeps so many requests waiting
 //	tick [server=] [n=], era [server=] [n=]   let time pass at a server
+//	run [server=], pause [server=] [n=]       the leader's cleaner begins a run, or goes on with it
+//	clock ms=<n> [server=]                    a server's time of day jumps
 //	depose, lead server=<n>                   change the leader
 //	read-only server=<n>                      a server without a leader serves reads
 //	word-lines <word> <prefix>... [server=]   the lines of a word that begin with a prefix
@@ -80,6 +82,12 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 			}
 			c.LocalSessionsUpgrading = d.HasArg("upgrading")
 			c.LocalSessions = d.HasArg("local") || c.LocalSessionsUpgrading
+			c.ExtendedTypes = d.HasArg("extended")
+			c.ContainersPerMinute = num("per-minute", 0)
+			c.ContainerNeverUsed = time.Duration(num("never-used-ms", 0)) * time.Millisecond
+			if d.HasArg("ensemble") {
+				c.Ensemble = &server.Ensemble{Text: []byte("server.1=h:1:2:participant\nversion=0"), Version: zxid.ID(num("ensemble", 0))}
+			}
 			c.SessionlessTimeout = time.Duration(num("sessionless-ms", 0)) * time.Millisecond
 			if d.HasArg("super") {
 				c.Auth.SuperDigest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=" // super:admin
@@ -109,6 +117,14 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		for range num("n", 1) {
 			m().eras <- time.Time{}
 		}
+	case "run":
+		clean(t, "begin", m().runs)
+	case "pause":
+		for range num("n", 1) {
+			clean(t, "pause", m().pauses)
+		}
+	case "clock":
+		m().clock.Add(int64(num("ms", 0)))
 	case "depose":
 		s.twin.depose()
 	case "lead":
@@ -344,6 +360,9 @@ func (c *client) parse(t *testing.T, b []byte, line string) []byte {
 	if op, body := watchRequest(t, f); body != nil {
 		return c.append(b, op, body)
 	}
+	if op, body, ok := kindRequest(t, f); ok {
+		return c.append(b, op, body)
+	}
 	t.Fatalf("what is %q?", line)
 	return nil
 }
@@ -365,7 +384,7 @@ func multi(t *testing.T, f []string) proto.MultiRequest {
 		case "check":
 			r.Ops = append(r.Ops, proto.MultiOp{Op: proto.OpCheck, Request: &proto.CheckVersionRequest{Path: path, Version: 0}})
 		default:
-			t.Fatalf("what is %q in a multi?", f)
+			r.Ops = append(r.Ops, kindOp(t, kind, path))
 		}
 	}
 	return r

@@ -92,7 +92,8 @@ func New(cfg Config) (*Server, error) {
 		s.handshakes = cfg.Secure.handshakes()
 	}
 	s.era.Store(1)
-	s.tree.store = cfg.Store
+	s.tree.store = cfg.Ensemble.show(cfg.Store)
+	s.tree.open = make(map[*census]struct{})
 	s.adoptTree()
 	s.applier.init(s)
 	return s, nil

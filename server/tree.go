@@ -18,6 +18,11 @@ type tree struct {
 	applied zxid.ID // guarded by mu; the store's, without asking it for every reply
 	// moved, if not nil, is closed when applied rises. Guarded by mu.
 	moved chan struct{}
+
+	// open are the counts that follow the tree's changes. They are added under mu held for
+	// reading, removed under it held in either way, and read under it held for writing.
+	open   map[*census]struct{}
+	openMu sync.Mutex // innermost; orders adding and removing
 }
 
 // rise notes a new applied zxid. The caller holds the lock for writing.

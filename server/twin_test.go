@@ -53,9 +53,12 @@ type member struct {
 	addr  string
 	// ticks and eras drive expiry and housekeeping.
 	ticks, eras chan time.Time
-	stop        func()
-	peer        atomic.Pointer[server.PeerStatus]
-	fatal       chan error
+	// runs and pauses drive the cleaner; clock, in ms, is added to the time of day.
+	runs, pauses chan time.Time
+	clock        atomic.Int64
+	stop         func()
+	peer         atomic.Pointer[server.PeerStatus]
+	fatal        chan error
 }
 
 const tick = 100 * time.Millisecond
@@ -86,7 +89,8 @@ func (w *twin) newMember(tb testing.TB, i int, l net.Listener, adjust func(*serv
 	tb.Helper()
 	m := &member{
 		t: tb, twin: w, id: server.Origin(i + 1),
-		ticks: make(chan time.Time), eras: make(chan time.Time), fatal: make(chan error, 1),
+		ticks: make(chan time.Time), eras: make(chan time.Time),
+		runs: make(chan time.Time), pauses: make(chan time.Time), fatal: make(chan error, 1),
 	}
 	logger := zerolog.Nop()
 	if os.Getenv("SERVER_TEST_LOG") != "" {
@@ -109,11 +113,17 @@ func (w *twin) newMember(tb testing.TB, i int, l net.Listener, adjust func(*serv
 		TickTime: tick, MaxClientCnxns: 0, Logger: logger, Fatal: fatal,
 		Version: fourletter.Version("0123456789012345678901234567890123456789", time.Unix(1700000000, 0)),
 		Ticker: func(d time.Duration) (<-chan time.Time, func()) {
-			if d == tick {
+			switch d {
+			case tick:
 				return m.ticks, func() {}
+			case tick / 2:
+				return m.eras, func() {}
+			case time.Minute:
+				return m.runs, func() {}
 			}
-			return m.eras, func() {}
+			return m.pauses, func() {}
 		},
+		Now: func() time.Time { return time.Now().Add(time.Duration(m.clock.Load()) * time.Millisecond) },
 	}
 	if adjust != nil {
 		adjust(&cfg)

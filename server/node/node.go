@@ -260,11 +260,15 @@ func (n *Node) serverConfig() server.Config {
 		LocalSessionsUpgrading: c.LocalSessionsUpgrading,
 		KeepAlive:              c.ClientTCPKeepAlive,
 		SkipACL:                c.SkipACL, Schemes: n.schemes(),
-		EagerACLCheck: c.EagerACLCheck && !c.Standalone, // there is nobody else to ask
-		EnforceQuota:  c.EnforceQuota,
-		Secure:        n.secureConfig(),
-		AllowWord:     c.AllowsFourLetterWord,
-		Logger:        n.log, Fatal: n.fatal,
+		EagerACLCheck:     c.EagerACLCheck && !c.Standalone, // there is nobody else to ask
+		EnforceQuota:      c.EnforceQuota,
+		Secure:            n.secureConfig(),
+		ExtendedTypes:     c.ExtendedTypes,
+		ContainerInterval: c.ContainerInterval, ContainersPerMinute: c.ContainersPerMinute,
+		ContainerNeverUsed: c.ContainerNeverUsed,
+		Ensemble:           n.configNode(),
+		AllowWord:          c.AllowsFourLetterWord,
+		Logger:             n.log, Fatal: n.fatal,
 	}
 }
 
