@@ -76,6 +76,43 @@ func BenchmarkWrites(b *testing.B) {
 	}
 }
 
+// BenchmarkQuota is applying a setData below a quota root, and the same where quotas are elsewhere.
+func BenchmarkQuota(b *testing.B) {
+	for _, root := range []string{"", "/q", "/elsewhere"} {
+		b.Run("root="+root, func(b *testing.B) {
+			tree := newMemTree()
+			changes := znode.NewChanges(tree)
+			paths := []string{"/q", "/q/a", "/q/a/b"}
+			if root != "" {
+				base := "/zookeeper/quota" + root
+				paths = append(paths, base, base+"/zookeeper_limits", base+"/zookeeper_stats")
+			}
+			for i, path := range paths {
+				changes.Apply(&proto.Txn{
+					TxnHeader: proto.TxnHeader{Type: proto.OpCreate, Zxid: zxid.ID(i + 1)},
+					Body:      &proto.CreateTxn{Path: path, Data: []byte("x"), ParentCVersion: int32(i + 1)},
+				})
+			}
+			tree.install(b, changes)
+			txns := make([]proto.Txn, 2*benchBatch)
+			for i := range txns {
+				txns[i] = proto.Txn{
+					TxnHeader: proto.TxnHeader{Type: proto.OpSetData, Zxid: zxid.ID(100 + i)},
+					Body:      &proto.SetDataTxn{Path: "/q/a/b", Data: make([]byte, 100+i%2)},
+				}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				for i := range txns {
+					changes.Apply(&txns[i])
+				}
+				changes.Reset(tree)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(txns)), "ns/write")
+		})
+	}
+}
+
 func BenchmarkValidatePath(b *testing.B) {
 	for b.Loop() {
 		znode.ValidatePath("/services/frontend/members/node-0000000042")

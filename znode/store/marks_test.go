@@ -211,6 +211,29 @@ func TestBelowTheDeepestPath(t *testing.T) {
 	}
 }
 
+func BenchmarkSubtree(b *testing.B) {
+	const nodes = 100_000
+	s := open(b, vfs.NewMem())
+	m := newModel()
+	install(b, s, m, createTxn(1, "/d", nil))
+	txns := make([]*proto.Txn, nodes)
+	for i := range txns {
+		txns[i] = createTxn(zxid.ID(2+i), fmt.Sprintf("/d/%08d", i), make([]byte, 100))
+	}
+	install(b, s, m, txns...)
+	if err := s.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if n, size := s.Subtree("/d"); n != nodes+1 || size != 100*nodes {
+			b.Fatal(n, size)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*nodes), "ns/node")
+	closeStore(b, s)
+}
+
 func BenchmarkBelow(b *testing.B) {
 	for _, nodes := range []int{0, 1000, 100_000} {
 		b.Run(fmt.Sprint(nodes), func(b *testing.B) {
