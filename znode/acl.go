@@ -52,9 +52,9 @@ func matchesAny(entry *proto.ID, ids []proto.ID) bool {
 	case SchemeDigest:
 		return slices.Contains(ids, *entry)
 	case SchemeX509:
-		return slices.Contains(ids, *entry) || slices.Contains(ids, x509Super)
+		return slices.Contains(ids, *entry) || slices.Contains(ids, proto.ID{Scheme: SchemeX509, ID: x509Super})
 	case SchemeSASL:
-		return slices.Contains(ids, *entry) || slices.Contains(ids, saslSuper)
+		return slices.Contains(ids, *entry) || slices.Contains(ids, proto.ID{Scheme: SchemeSASL, ID: saslSuper})
 	case SchemeIP:
 		network, ok := parseNetwork(entry.ID)
 		if !ok {

@@ -21,12 +21,13 @@ type Schemes struct {
 	SASLAnyUser string
 }
 
-// saslSuper is the SASL user that every entry of scheme sasl means too.
-var saslSuper = proto.ID{Scheme: SchemeSASL, ID: "super"}
-
-// x509Super stands for Schemes.X509Super in judged identities. No certificate proves it: it
-// is no distinguished name.
-var x509Super = proto.ID{Scheme: SchemeX509, ID: "*"}
+const (
+	// saslSuper is the SASL user that every entry of scheme sasl means too.
+	saslSuper = "super"
+	// x509Super stands for Schemes.X509Super in judged identities. No certificate proves it:
+	// it is no distinguished name.
+	x509Super = "*"
+)
 
 // Judged returns the identities that Allowed is to be asked about for a connection with the given
 // ones: those of schemes that count, and what they stand for. It is ids itself where nothing
@@ -62,7 +63,7 @@ func (s *Schemes) judged(ids []proto.ID) []proto.ID {
 		judged = append(judged, id)
 		switch {
 		case id.Scheme == SchemeX509 && id.ID == s.X509Super && id.ID != "":
-			judged = append(judged, x509Super)
+			judged = append(judged, proto.ID{Scheme: SchemeX509, ID: x509Super})
 		case id.Scheme == SchemeSASL && s.SASLAnyUser != "":
 			judged = append(judged, proto.ID{Scheme: SchemeSASL, ID: s.SASLAnyUser})
 		}
