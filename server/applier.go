@@ -59,8 +59,9 @@ type applier struct {
 	dirty    []*conn // have output that nobody flushes
 	touched  []*conn // had a request answered: their queued reads may go on
 	hit      []*conn
-	frame    []byte
-	triggers uint64 // number of the last trigger
+	event    broadcast // of the last trigger, unless it was broadcast
+	alone    int       // events that may still be delivered under the lock, in this batch
+	triggers uint64    // number of the last trigger
 	latency  latencies
 	now      int64
 }
@@ -263,9 +264,11 @@ func (a *applier) flush() {
 		return
 	}
 	s := a.s
+	s.fanout.await()
 	a.now = s.now()
 	a.countSessions()
 	s.tree.mu.Lock()
+	a.alone = s.fanout.crowd
 	if err := s.cfg.Store.Install(a.changes, a.at); err != nil {
 		s.tree.mu.Unlock()
 		a.fail(fmt.Errorf("server: install %v: %w", a.at.ID, err))
@@ -339,6 +342,7 @@ func (a *applier) reply(c *conn, st *staged) {
 	if c.closed {
 		return
 	}
+	c.catchUp()
 	r := c.queue.at(0)
 	c.answerWrite(r, &st.txn, &st.result)
 	if !r.upgrade {

@@ -64,11 +64,10 @@ type conn struct {
 	opened, dead chan struct{}
 
 	// Of the applier alone.
-	claimed  int    // requests at the head of the queue whose transactions are staged
-	proven   int    // syncs that were answered before the leader's answer came
-	reached  uint64 // number of the last trigger that reached the connection
-	flagged  bool   // in the applier's list of connections to flush
-	affected bool   // in the applier's list of connections whose reads may go on
+	claimed  int  // requests at the head of the queue whose transactions are staged
+	proven   int  // syncs that were answered before the leader's answer came
+	flagged  bool // in the applier's list of connections to flush
+	affected bool // in the applier's list of connections whose reads may go on
 
 	mu sync.Mutex // guards what follows
 	// room is signalled when a waiting reader may look again.
@@ -90,6 +89,9 @@ type conn struct {
 	closed    bool
 	watcher   watch.ID
 	watching  bool // watcher is valid
+	// heard is the number of the last broadcast that the connection was looked up for,
+	// reached that of the last trigger of any kind that reached it.
+	heard, reached uint64
 }
 
 func newConn(s *Server, nc net.Conn, id uint64, ip string, e entrance) *conn {

@@ -33,6 +33,7 @@
 //	at most one per      when there is no more
 //	connection
 //	applier              the tree, and the order of everything that follows from a commit
+//	fan-out, on demand   the place in the registry of watches that a broadcast has reached
 //	primary, while       pending changes, the session tracker
 //	leading
 //	housekeeping         the eras (half ticks): touches, limits that time out
@@ -68,13 +69,39 @@
 // more. A connection belongs to the mode in which it was admitted and ends with it. The sessions
 // of these clients are local ones; they outlive the mode only where sessions are local anyway.
 //
+// # Events for crowds
+//
+// The applier tells a few watchers of a change itself, under the tree's lock. A trigger that
+// reaches more becomes a broadcast: it gets a number and joins a queue, and the lock is
+// released. One goroutine works the queue off, connection by connection, and no reader and no
+// writer waits for it. No client can see the difference, because of three rules, all
+// of them under the connection's lock:
+//
+//	(1) A connection hears broadcasts in the order of their numbers, each once: it remembers the
+//	    last number it has heard.
+//	(2) Before anything else is appended to its output, a reply or the event of another
+//	    trigger, and before it sets or removes a watch, it hears every broadcast so far.
+//	(3) To hear a broadcast is to look one's own watches up at that moment: whoever the
+//	    trigger reaches gets the event, and its one-shot watch is used up.
+//
+// By (2) a connection's watches do not change between a trigger and its hearing, other than by
+// earlier triggers; so what (3) finds is what the applier would have found. By (1) and (2)
+// events and replies stand in the order in which the applier and the readers came by, as if the
+// event had been appended at once: ahead of any reply that shows the change, and
+// behind the reply that set the watch (spec semantics 8.6). New broadcasts appear only under
+// the tree's write lock, so that whoever answers, under its read lock, has heard all there
+// are. And all are told in the end: the walk passes every connection that had a watch
+// when it began, and one that it finds with a watch set later has heard the number already.
+// When the queue is empty, nobody has anything left to hear.
+//
 // # Limits
 //
 // Frames by Config.MaxFrame: close. Connections by MaxCnxns and MaxClientCnxns: reset. Unanswered
 // requests by MaxOutstanding, GlobalOutstanding, and half of MaxOutput for what their answers
 // are estimated to be: the connection is not read. Unsent output: at 256 KiB the connection is
 // neither read nor has queued reads answered, at MaxOutput it is closed. Transactions in flight by Window and 64 MiB: the
-// primary stops taking requests. Identities of a connection: 64, then authentication fails.
+// primary stops taking requests. Broadcasts that are a second old: no changes are applied until
+// they are over. Identities of a connection: 64, then authentication fails.
 //
 // The package follows spec client-protocol, and spec semantics 8, 9, 14 and 15.
 package server

@@ -6,3 +6,10 @@ func (s *Server) Waiting() int {
 	defer s.throttle.gate.mu.Unlock()
 	return s.throttle.gate.waiting.Len()
 }
+
+// SetCrowd sets the number of events of a batch from which on they are broadcast.
+func (s *Server) SetCrowd(n int) {
+	s.tree.mu.Lock()
+	defer s.tree.mu.Unlock()
+	s.fanout.crowd = n
+}

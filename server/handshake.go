@@ -238,7 +238,7 @@ func (c *conn) establish() {
 		TimeOut: c.timeout, SessionID: c.session, Passwd: proto.Password(c.session),
 		HasReadOnly: c.hasReadOnly, ReadOnly: c.readOnly,
 	})
-	c.watcher, c.watching = c.s.watches.Join(c), true
+	c.watcher, c.watching, c.heard = c.s.watches.Join(c), true, c.s.tree.fired
 	close(c.opened)
 }
 

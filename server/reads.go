@@ -16,6 +16,7 @@ func (c *conn) answer(r *request) {
 		c.lastAnswer()
 		return
 	}
+	c.catchUp()
 	c.sent++
 	h := proto.ReplyHeader{Xid: r.xid, Zxid: c.s.tree.applied, Err: r.code}
 	if r.fixed {

@@ -47,14 +47,28 @@ import (
 //	watches n=<n> [server=]                   wait until a server has so many, as mntr counts them
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
-		s := &script{clients: map[string]*client{}}
+		s := &script{clients: map[string]*client{}, crowd: -1}
 		datadriven.RunTest(t, path, s.run)
 	})
+}
+
+// TestScriptsWithCrowds runs the scripts with every event broadcast, and with none but the first of
+// each batch delivered by the applier itself: nobody can see a difference.
+func TestScriptsWithCrowds(t *testing.T) {
+	for _, crowd := range []int{0, 1} {
+		t.Run(fmt.Sprint(crowd), func(t *testing.T) {
+			datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
+				s := &script{clients: map[string]*client{}, crowd: crowd}
+				datadriven.RunTest(t, path, s.run)
+			})
+		})
+	}
 }
 
 type script struct {
 	twin    *twin
 	clients map[string]*client
+	crowd   int // see server.SetCrowd; negative for the usual
 }
 
 func (s *script) run(t *testing.T, d *datadriven.TestData) string {
@@ -95,6 +109,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 			c.EagerACLCheck, c.EnforceQuota = d.HasArg("eager"), d.HasArg("enforce-quota")
 			c.SkipACL = d.HasArg("skip-acl")
 		})
+		s.twin.setCrowd(s.crowd)
 	case "connect":
 		return s.connect(t, d, m())
 	case "hold":

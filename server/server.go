@@ -27,6 +27,7 @@ type Server struct {
 	watches *watch.Registry[*conn]
 	auth    *auth.Authenticator
 	applier applier
+	fanout  fanout
 	stats   stats
 	// handshakes holds one element for each TLS handshake under way, nil without TLS.
 	handshakes chan struct{}
@@ -96,6 +97,7 @@ func New(cfg Config) (*Server, error) {
 	s.tree.open = make(map[*census]struct{})
 	s.adoptTree()
 	s.applier.init(s)
+	s.fanout.init(s)
 	return s, nil
 }
 

@@ -16,6 +16,7 @@ type tree struct {
 
 	mu      sync.RWMutex
 	applied zxid.ID // guarded by mu; the store's, without asking it for every reply
+	fired   uint64  // guarded by mu; the number of the last broadcast
 	// moved, if not nil, is closed when applied rises. Guarded by mu.
 	moved chan struct{}
 

@@ -61,30 +61,19 @@ func watchMode(t proto.WatcherType) (mode watch.Mode, ok bool) {
 	return 0, false
 }
 
-// fire sends an event to every connection that watches for it and may read the node.
-func (a *applier) fire(t *znode.Trigger, z zxid.ID) {
-	a.triggers++
-	a.hit, _ = a.s.watches.Fire(t.Table, t.Path, 1<<30, a.hit[:0])
-	if len(a.hit) == 0 {
+// tell appends an event that has reached the connection, unless the client must not read
+// the node, or was told of the same deletion already. The caller holds c.mu.
+func (c *conn) tell(b *broadcast) {
+	previous := c.reached
+	c.reached = b.number
+	if b.trigger.SkipPrevious && previous == b.number-1 {
 		return
 	}
-	a.frame = appendEvent(a.frame[:0], z, t.Type, t.Path)
-	for i, c := range a.hit {
-		a.hit[i] = nil
-		previous := c.reached
-		c.reached = a.triggers
-		if t.SkipPrevious && previous == a.triggers-1 {
-			continue
-		}
-		if !znode.Allowed(t.ACL, proto.PermRead, c.who.Load().judged) {
-			continue
-		}
-		c.mu.Lock()
-		c.event(a.frame)
-		a.flag(c)
-		c.mu.Unlock()
-		a.s.stats.sent.Add(1)
+	if !znode.Allowed(b.trigger.ACL, proto.PermRead, c.who.Load().judged) {
+		return
 	}
+	c.event(b.frame)
+	c.s.stats.sent.Add(1)
 }
 
 // setWatches2 is setWatches with the watches that stay, which never cause an event here.
