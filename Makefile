@@ -51,10 +51,13 @@ bench: ## the benchmarks beside the code
 jepsen: build ## MINUTES of kills and pauses of real processes under load
 	$(GO) run ./jepsen/cmd/torture --binary ./zabkeeper --minutes $(MINUTES)
 
+differ: build ## N random scripts from SEED on, here and on Apache ZooKeeper
+	$(GO) run ./jepsen/cmd/differ --binary ./zabkeeper --apache "$$(jepsen/suites/fetch-zookeeper)" --seed $(SEED) --seeds $(N)
+
 suites: ## other projects' own tests against this server
 	jepsen/suites/go-zookeeper
 
 cover: ## coverage in coverage.out
 	$(GO) test -coverprofile=coverage.out ./...
 
-.PHONY: help build test race invariants lint fmt generate verify rewrite sim fuzz bench jepsen suites cover
+.PHONY: help build test race invariants lint fmt generate verify rewrite sim fuzz bench jepsen differ suites cover

@@ -10,6 +10,10 @@ import (
 type Pair struct {
 	Reference, Tested *Side
 	Rules             []Rule
+
+	// Outcomes counts what the reference answered, by operation and code, and its events: what
+	// never happens has not been compared.
+	Outcomes map[string]int
 }
 
 // Difference is the first thing that clients see differently.
@@ -65,6 +69,7 @@ func (p *Pair) Run(script Script) *Difference {
 			}
 			return s.Do(step)
 		})
+		p.count(reference)
 		if !p.same(step, reference, tested) {
 			return &Difference{Script: script[:i+1], Step: step.String(), Reference: reference, Tested: tested}
 		}
@@ -74,6 +79,24 @@ func (p *Pair) Run(script Script) *Difference {
 		return &Difference{Script: script, Step: endStep, Reference: reference, Tested: tested}
 	}
 	return nil
+}
+
+// count counts outcomes.
+func (p *Pair) count(lines []Line) {
+	if p.Outcomes == nil {
+		p.Outcomes = map[string]int{}
+	}
+	for _, l := range lines {
+		words := strings.Fields(l.Text)
+		kind := words[0]
+		switch {
+		case kind == "event" && len(words) > 2:
+			kind += " " + words[2]
+		case len(words) > 3 && words[2] == "err":
+			kind += " " + words[3]
+		}
+		p.Outcomes[kind]++
+	}
 }
 
 // Reset brings both sides to the same empty tree. After an error the servers must be replaced.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +20,7 @@ type lab struct {
 	profile           differ.Profile
 	reference, tested *differ.Servers
 	pair              *differ.Pair
+	outcomes          map[string]int // of all pairs so far
 }
 
 // fresh starts new servers on both sides.
@@ -35,7 +38,10 @@ func (l *lab) fresh(ctx context.Context) error {
 	if err = errors.Join(failed, err); err != nil {
 		return err
 	}
-	l.pair = &differ.Pair{Rules: differ.Deviations()}
+	if l.outcomes == nil {
+		l.outcomes = map[string]int{}
+	}
+	l.pair = &differ.Pair{Rules: differ.Deviations(), Outcomes: l.outcomes}
 	if l.ensemble() {
 		l.pair.Rules = differ.EnsembleDeviations()
 	}
@@ -137,6 +143,11 @@ func (l *lab) compare(ctx context.Context) (clean bool, err error) {
 	}
 	fmt.Fprintf(l.o.out, "%s: %s against %s: %d scripts from seed %d, %d steps, %d differences, %.0f steps/s\n", l.profile.Name,
 		l.o.target, l.o.mirror, scripts, l.o.seed, steps, found, float64(steps)/time.Since(start).Seconds())
+	if l.o.outcomes {
+		for _, kind := range slices.Sorted(maps.Keys(l.outcomes)) {
+			fmt.Fprintf(l.o.out, "%8d %s\n", l.outcomes[kind], kind)
+		}
+	}
 	return found == 0, ctx.Err()
 }
 

@@ -88,6 +88,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.replay, "replay", "", "run the script in this `file` on fresh servers, and nothing else")
 	f.StringVar(&o.record, "record", "", "write what Apache ZooKeeper does with the script of --replay to this `file`")
 	f.StringVar(&o.dir, "dir", "", "`directory` for the servers; default a temporary one in memory, if there is one")
+	f.BoolVar(&o.outcomes, "outcomes", false, "print how often the reference gave which answer")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
