@@ -22,15 +22,18 @@ type Weights struct {
 // about nodes that are there.
 type generator struct {
 	*rand.Rand
-	w       Weights
-	clients map[string]*generated
-	paths   []string // created, probably
-	watched []string
+	w        Weights
+	clients  map[string]*generated
+	paths    []string          // created, probably; parents before children
+	owners   map[string]string // of the ephemeral ones: who created them
+	counters map[string]int    // children created below a path
 }
 
 // generated is what the generator knows about a client.
 type generated struct {
+	name                      string
 	session, connected, super bool
+	watched                   []string // where it has set watches
 }
 
 // clientNames are the clients of a script.
@@ -38,9 +41,9 @@ var clientNames = []string{"a", "b", "c"}
 
 // Generate makes a script of about n steps. The same seed gives the same script.
 func Generate(seed uint64, n int, w Weights) Script {
-	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x5eed)), w: w, clients: map[string]*generated{}}
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x5eed)), w: w, clients: map[string]*generated{}, owners: map[string]string{}, counters: map[string]int{}}
 	for _, name := range clientNames {
-		g.clients[name] = &generated{}
+		g.clients[name] = &generated{name: name}
 	}
 	script := Script{g.open("a"), g.open("b")}
 	for range 2 + g.IntN(4) {
@@ -60,7 +63,7 @@ func pick[T any](g *generator, list []T) T { return list[g.IntN(len(list))] }
 
 func (g *generator) open(name string) Step {
 	c := g.clients[name]
-	c.session, c.connected, c.super = true, true, false
+	c.session, c.connected, c.super, c.watched = true, true, false, nil
 	timeout := int32(600_000)
 	if g.chance(20) {
 		timeout = pick(g, []int32{0, -5, 59_999, 60_001, 3_599_999, 99_999_999})
@@ -99,7 +102,7 @@ func (g *generator) renew(name string) []Step {
 	case 2:
 		steps = append(steps, Step{Client: name, Act: Renew, Timeout: 600_000, Ahead: true})
 	}
-	c.connected, c.super = true, false
+	c.connected, c.super, c.watched = true, false, nil
 	steps = append(steps, Step{Client: name, Act: Renew, Timeout: pick(g, []int32{600_000, 600_000, 1, 120_000})})
 	if g.chance(60) {
 		steps = append(steps, Step{Client: name, Requests: []Request{g.setWatches()}})
@@ -113,6 +116,7 @@ func (g *generator) connection(name string) []Step {
 	switch g.IntN(6) {
 	case 0:
 		c.connected, c.session = false, false
+		g.ended(name)
 		steps := []Step{{Client: name, Requests: []Request{{Op: proto.OpCloseSession}}}}
 		if g.chance(30) { // a session that is gone
 			steps = append(steps, Step{Client: name, Act: Renew, Timeout: 600_000})
@@ -185,10 +189,14 @@ func (g *generator) burst(name string) []Step {
 	}
 	if g.chance(5) {
 		list = append(list, Request{Op: proto.OpCloseSession})
+		g.ended(name)
 		if g.chance(50) {
 			g.clients[name].session = false
 		}
 		c.connected = false
+	}
+	if len(list) == 0 {
+		list = []Request{{Op: proto.OpPing}}
 	}
 	return []Step{{Client: name, Requests: list}}
 }
@@ -228,8 +236,8 @@ func (g *generator) anyRequest(c *generated) Request {
 	switch {
 	case g.w.Quota && n < 15:
 		return g.quota()
-	case n < 28:
-		return g.create()
+	case n < 28 && len(g.paths) < maxPaths:
+		return g.create(c.name)
 	case n < 36:
 		return g.delete()
 	case n < 46:
@@ -237,7 +245,7 @@ func (g *generator) anyRequest(c *generated) Request {
 	case n < 51:
 		return Request{Op: proto.OpSetACL, Args: []Arg{g.path(), g.acl(), g.version()}}
 	case n < 59:
-		return g.multi()
+		return g.multi(c.name)
 	case n < 62:
 		return g.multiRead()
 	case n < 64:
@@ -245,22 +253,22 @@ func (g *generator) anyRequest(c *generated) Request {
 	case n < 68:
 		return g.setWatches()
 	case n < 76:
-		return g.watchOp()
+		return g.watchOp(c)
 	case n < 79:
 		return g.rare()
 	}
-	return g.read()
+	return g.read(c)
 }
 
 // read reads, mostly with a watch.
-func (g *generator) read() Request {
+func (g *generator) read(c *generated) Request {
 	op := pick(g, []proto.Op{
 		proto.OpExists, proto.OpExists, proto.OpGetData, proto.OpGetData, proto.OpGetChildren, proto.OpGetChildren2,
 		proto.OpGetChildren2, proto.OpGetACL, proto.OpGetEphemerals, proto.OpGetAllChildrenNumber,
 	})
 	path := g.path()
 	if g.chance(40) {
-		g.watched = append(g.watched, path.Text)
+		c.watched = append(c.watched, path.Text)
 	}
 	switch op {
 	case proto.OpGetACL, proto.OpGetAllChildrenNumber:
@@ -313,10 +321,10 @@ func (g *generator) auth(c *generated) Request {
 }
 
 // watchOp adds, looks for or removes a watch.
-func (g *generator) watchOp() Request {
+func (g *generator) watchOp(c *generated) Request {
 	path := g.path()
-	if len(g.watched) > 0 && g.chance(50) {
-		path = Arg{Text: pick(g, g.watched)}
+	if len(c.watched) > 0 && g.chance(70) {
+		path = Arg{Text: pick(g, c.watched)}
 	}
 	switch g.IntN(4) {
 	case 0:
@@ -324,7 +332,7 @@ func (g *generator) watchOp() Request {
 	case 1:
 		return Request{Op: proto.OpRemoveWatches, Args: []Arg{path, {N: int64(g.IntN(7))}}}
 	}
-	g.watched = append(g.watched, path.Text)
+	c.watched = append(c.watched, path.Text)
 	mode := int64(g.IntN(2))
 	if g.chance(5) {
 		mode = pick(g, []int64{2, -1, 1 << 30})

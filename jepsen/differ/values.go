@@ -2,7 +2,6 @@ package differ
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/zabkeeper/zabkeeper/proto"
@@ -19,7 +18,7 @@ func (g *generator) path() Arg {
 			path = "/zookeeper"
 		}
 		return Arg{Text: path}
-	case len(g.paths) > 0 && g.chance(75):
+	case len(g.paths) > 0 && g.chance(85):
 		return Arg{Text: pick(g, g.paths)}
 	}
 	return Arg{Text: g.newPath()}
@@ -57,7 +56,7 @@ func (g *generator) newChild() Arg {
 	if g.chance(10) {
 		return g.path()
 	}
-	if len(g.paths) == 0 || g.chance(30) {
+	if len(g.paths) == 0 || g.chance(25) {
 		return Arg{Text: "/" + pick(g, childNames)}
 	}
 	parent := pick(g, g.paths)
@@ -146,16 +145,17 @@ func (g *generator) aclItem() ACLItem {
 
 // createPlain creates an ordinary node near the root.
 func (g *generator) createPlain() Request {
-	path := g.newChild()
-	g.created(path.Text)
-	return Request{Op: proto.OpCreate, Args: []Arg{path, {Text: "x"}, openACL, {}}}
+	r := Request{Op: proto.OpCreate, Args: []Arg{g.newChild(), {Text: "x"}, openACL, {}}}
+	g.created(&r, "")
+	return r
 }
 
 // create creates a node in any way.
-func (g *generator) create() Request {
+func (g *generator) create(owner string) Request {
 	for {
 		r := g.anyCreate()
 		if !g.breaksReference(r.path()) {
+			g.created(&r, owner)
 			return r
 		}
 	}
@@ -188,9 +188,6 @@ func (g *generator) anyCreate() Request {
 		if g.chance(30) {
 			path.Text = path.Text[:strings.LastIndexByte(path.Text, '/')+1]
 		}
-		g.created(path.Text + fmt.Sprintf("%010d", g.IntN(5)))
-	} else {
-		g.created(path.Text)
 	}
 	r := Request{Op: op, Args: []Arg{path, g.data(), g.acl(), {N: mode}}}
 	if op == proto.OpCreateTTL {
@@ -199,28 +196,14 @@ func (g *generator) anyCreate() Request {
 	return r
 }
 
-// maxPaths bounds the generator's picture of the tree.
-const maxPaths = 24
-
-func (g *generator) created(path string) {
-	if path == "" || path[0] != '/' || path == "/" || slices.Contains(g.paths, path) {
-		return
-	}
-	g.paths = append(g.paths, path)
-	if len(g.paths) > maxPaths {
-		g.paths = g.paths[1:]
-	}
-}
-
 func (g *generator) delete() Request {
 	path := g.path()
 	for g.breaksReference(path.Text) {
 		path = g.path()
 	}
-	if g.chance(40) {
-		g.paths = slices.DeleteFunc(g.paths, func(p string) bool { return p == path.Text })
-	}
-	return Request{Op: proto.OpDelete, Args: []Arg{path, g.version()}}
+	r := Request{Op: proto.OpDelete, Args: []Arg{path, g.version()}}
+	g.deleted(&r)
+	return r
 }
 
 func (g *generator) setData() Request {
@@ -228,12 +211,12 @@ func (g *generator) setData() Request {
 }
 
 // multi makes a transaction of several operations: mostly ones that succeed.
-func (g *generator) multi() Request {
+func (g *generator) multi(owner string) Request {
 	r := Request{Op: proto.OpMulti}
 	for range g.IntN(6) {
 		switch n := g.IntN(100); {
 		case n < 40:
-			r.Items = append(r.Items, g.createInMulti())
+			r.Items = append(r.Items, g.createInMulti(owner))
 		case n < 60:
 			r.Items = append(r.Items, Request{Op: proto.OpSetData, Args: []Arg{g.path(), g.data(), {N: -1}}})
 		case n < 72:
@@ -251,8 +234,8 @@ func (g *generator) multi() Request {
 
 // createInMulti creates with a list whose parts are not null: what that means depends on what
 // stands before it.
-func (g *generator) createInMulti() Request {
-	r := g.create()
+func (g *generator) createInMulti(owner string) Request {
+	r := g.create(owner)
 	for _, item := range r.Args[2].ACL {
 		if item.Scheme.Null || item.ID.Null {
 			r.Args[2] = openACL
@@ -271,7 +254,7 @@ func (g *generator) strange() Request {
 	case 2:
 		return Request{Op: pick(g, []proto.Op{0, 99, 3, -11, 20}), HasRaw: true, Raw: g.bytes(8)}
 	}
-	return g.read()
+	return Request{Op: proto.OpGetData, Args: []Arg{g.path(), {}}}
 }
 
 func (g *generator) multiRead() Request {
