@@ -112,7 +112,7 @@ func FuzzPrepare(f *testing.F) {
 	add(proto.OpDeleteContainer, proto.DeleteContainerRequest{Path: "/c"})
 	add(proto.OpCloseSession, nil)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c := newClusterWith(t, znode.PrepareOptions{JuteMaxBuffer: 512, ExtendedTypes: true})
+		c := newClusterWith(t, znode.PrepareOptions{JuteMaxBuffer: 512, ExtendedTypes: true, EnforceQuota: true})
 		c.ids = []proto.ID{aliceID, bobID}
 		for i, b := range records(b) {
 			if len(b) == 0 {

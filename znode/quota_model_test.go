@@ -264,3 +264,27 @@ func TestQuotasEqualTheModel(t *testing.T) {
 		t.Error("no request has met a hard limit")
 	}
 }
+
+// FuzzQuotaText: whatever a client writes into a stats node is read and written as the model does.
+func FuzzQuotaText(f *testing.F) {
+	for _, text := range []string{"count=1,bytes=2", "bytes=4,count=7,other==;;count=+3;", ",;", "=4", "count=", "a=1;count=2=3", "é=5,ÿ=-6"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c := newClusterWith(t, znode.PrepareOptions{EnforceQuota: true})
+		c.mustCreate("/q")
+		c.setQuota("/q", string(text))
+		c.must(c.do(proto.OpSetData, proto.SetDataRequest{Path: quotaPrefix + "/q/zookeeper_stats", Data: text, Version: -1}))
+		r := c.createWith("/q/a", "12345")
+		want := text
+		if stats := readStats(text); stats != nil && len(text) <= 1024 && r.Code == ok {
+			stats["count"], stats["bytes"] = valueOf(stats, "count")+1, valueOf(stats, "bytes")+5
+			want = writeStats(stats)
+		}
+		if r.Code != ok && r.Code != proto.CodeQuotaExceeded {
+			t.Errorf("create: %v", r.Code)
+		}
+		c.wantUsage("create", "/q", string(want))
+		c.tree.check(t)
+	})
+}
