@@ -13,3 +13,10 @@ func (s *Server) SetCrowd(n int) {
 	defer s.tree.mu.Unlock()
 	s.fanout.crowd = n
 }
+
+// OpenCensuses returns how many counts follow the tree's changes.
+func (s *Server) OpenCensuses() int {
+	s.tree.mu.Lock()
+	defer s.tree.mu.Unlock()
+	return len(s.tree.open)
+}

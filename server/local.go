@@ -198,9 +198,15 @@ func createsEphemeral(op proto.Op, body []byte) bool {
 			return false
 		}
 		for i := range multi.Ops {
-			r, ok := multi.Ops[i].Request.(*proto.CreateRequest)
-			if ok && multi.Ops[i].Op != proto.OpCreateContainer && r.Mode.Ephemeral() {
-				return true
+			switch r := multi.Ops[i].Request.(type) {
+			case *proto.CreateRequest:
+				if multi.Ops[i].Op != proto.OpCreateContainer && r.Mode.Ephemeral() {
+					return true
+				}
+			case *proto.CreateTTLRequest: // a plain creation without a TTL flag
+				if r.Mode.Ephemeral() {
+					return true
+				}
 			}
 		}
 	default:
