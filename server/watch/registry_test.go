@@ -121,6 +121,7 @@ func (n naive) watch(conn int, path string, mode watch.Mode) {
 		n.add(child, "persistent")
 	case watch.Recursive:
 		n.add(data, "recursive")
+	case watch.Any: // not to be set
 	}
 }
 
@@ -135,6 +136,7 @@ func (n naive) has(conn int, path string, mode watch.Mode) bool {
 		return data["persistent"]
 	case watch.Recursive:
 		return data["recursive"]
+	case watch.Any:
 	}
 	return len(data)+len(child) > 0
 }
@@ -151,6 +153,7 @@ func (n naive) remove(conn int, path string, mode watch.Mode) bool {
 		return n.drop(child, "persistent") || was
 	case watch.Recursive:
 		return n.drop(data, "recursive")
+	case watch.Any:
 	}
 	was := len(n[data])+len(n[child]) > 0
 	delete(n, data)
