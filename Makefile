@@ -54,10 +54,17 @@ jepsen: build ## MINUTES of kills and pauses of real processes under load
 differ: build ## N random scripts from SEED on, here and on Apache ZooKeeper
 	$(GO) run ./jepsen/cmd/differ --binary ./zabkeeper --apache "$$(jepsen/suites/fetch-zookeeper)" --seed $(SEED) --seeds $(N)
 
-suites: ## other projects' own tests against this server
+suites: ## go-zookeeper's own tests against this server
 	jepsen/suites/go-zookeeper
+
+suites-kazoo: ## kazoo's own tests; wants Python and PyPI
+	jepsen/suites/kazoo
+
+suites-java: ## tests of the Java client and of Curator; wants Java, Maven and Maven Central
+	jepsen/suites/java/run zookeeper
+	jepsen/suites/java/run curator
 
 cover: ## coverage in coverage.out
 	$(GO) test -coverprofile=coverage.out ./...
 
-.PHONY: help build test race invariants lint fmt generate verify rewrite sim fuzz bench jepsen differ suites cover
+.PHONY: help build test race invariants lint fmt generate verify rewrite sim fuzz bench jepsen differ suites suites-kazoo suites-java cover

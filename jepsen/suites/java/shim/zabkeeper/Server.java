@@ -1,0 +1,114 @@
+package zabkeeper;
+
+import java.io.File;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * One zabkeeper process: the binary that the system property zabkeeper.binary names, started with a zoo.cfg, and
+ * with the settings that a test made by system properties, as -D flags.
+ */
+public final class Server {
+    private static final Set<Process> running = ConcurrentHashMap.newKeySet();
+
+    static {
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> running.forEach(Process::destroyForcibly)));
+    }
+
+    private final Process process;
+
+    private Server(Process process) {
+        this.process = process;
+        running.add(process);
+    }
+
+    /** Starts a server; directory takes the configuration and the log, and exists. */
+    public static Server start(File directory, Map<String, String> settings) throws IOException {
+        StringBuilder config = new StringBuilder();
+        new TreeMap<>(settings).forEach((k, v) -> config.append(k).append('=').append(v).append('\n'));
+        File file = new File(directory, "zabkeeper.cfg");
+        Files.writeString(file.toPath(), config);
+
+        StringBuilder flags = new StringBuilder();
+        System.getProperties().stringPropertyNames().stream().sorted()
+                .filter(k -> k.startsWith("zookeeper.") || k.startsWith("znode.") || k.equals("java.security.auth.login.config")
+                        || k.equals("readonlymode.enabled"))
+                .filter(k -> !k.equals("zookeeper.serverCnxnFactory"))
+                .forEach(k -> flags.append("-D").append(k).append('=').append(System.getProperty(k)).append(' '));
+
+        ProcessBuilder builder = new ProcessBuilder(
+                System.getProperty("zabkeeper.binary"), "server", "--log-level", "warn", file.getPath());
+        builder.environment().put("SERVER_JVMFLAGS", flags.toString().trim());
+        builder.redirectErrorStream(true);
+        builder.redirectOutput(ProcessBuilder.Redirect.appendTo(new File(System.getProperty("zabkeeper.log"))));
+        // The script counts the lines: a suite that passes without our servers has tested something else.
+        Files.writeString(Path.of(System.getProperty("zabkeeper.starts")), file + "\n",
+                StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+        return new Server(builder.start());
+    }
+
+    /** A port that was free a moment ago. */
+    public static int freePort() throws IOException {
+        try (ServerSocket s = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            return s.getLocalPort();
+        }
+    }
+
+    /** Waits until the server accepts connections; an IOException says that it does not. */
+    public void awaitListening(int port) throws IOException {
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+        while (true) {
+            try (Socket ignored = new Socket(InetAddress.getLoopbackAddress(), port)) {
+                return;
+            } catch (IOException e) {
+                if (!process.isAlive() || System.nanoTime() > end) {
+                    throw new IOException("zabkeeper does not listen on port " + port, e);
+                }
+            }
+            pause();
+        }
+    }
+
+    private static void pause() throws IOException {
+        try {
+            Thread.sleep(10);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IOException(e);
+        }
+    }
+
+    /** Ends the server in order. */
+    public void stop() {
+        process.destroy();
+        gone();
+    }
+
+    /** Ends the server at once, as kill -9. */
+    public void kill() {
+        process.destroyForcibly();
+        gone();
+    }
+
+    private void gone() {
+        try {
+            if (!process.waitFor(20, TimeUnit.SECONDS)) {
+                process.destroyForcibly().waitFor();
+            }
+        } catch (InterruptedException e) {
+            process.destroyForcibly();
+            Thread.currentThread().interrupt();
+        }
+        running.remove(process);
+    }
+}
