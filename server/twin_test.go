@@ -113,12 +113,12 @@ func (w *twin) newMember(tb testing.TB, i int, l net.Listener, adjust func(*serv
 		TickTime: tick, MaxClientCnxns: 0, Logger: logger, Fatal: fatal,
 		Version: fourletter.Version("0123456789012345678901234567890123456789", time.Unix(1700000000, 0)),
 		Ticker: func(d time.Duration) (<-chan time.Time, func()) {
-			switch d {
-			case tick:
+			switch {
+			case d == tick:
 				return m.ticks, func() {}
-			case tick / 2:
+			case d == tick/2:
 				return m.eras, func() {}
-			case time.Minute:
+			case d == time.Minute:
 				return m.runs, func() {}
 			}
 			return m.pauses, func() {}

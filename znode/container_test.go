@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/zabkeeper/zabkeeper/proto"
-	"github.com/zabkeeper/zabkeeper/zab/zxid"
 	"github.com/zabkeeper/zabkeeper/znode"
 )
 
@@ -229,7 +228,7 @@ func TestExpiryOfANodeMadeAnew(t *testing.T) {
 func TestExpiryIsSeenByWhatFollows(t *testing.T) {
 	c := kinds(t)
 	c.must(c.ttl("/t", 5, 1))
-	z := zxid.ID(c.last + 1)
+	z := c.last + 1
 	txn, code := c.prep.PrepareExpiry("/t", z, c.now)
 	if code != ok {
 		t.Fatal(code)
