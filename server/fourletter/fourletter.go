@@ -97,7 +97,7 @@ type Conf struct {
 	ElectionAlg              int
 	ElectionPort, QuorumPort string
 	Observer                 bool
-	Membership               []string // server lines
+	Membership               []string // server lines; none in read-only mode
 	MembershipVersion        zxid.ID
 }
 
@@ -190,6 +190,9 @@ func appendConf(b []byte, c *Conf) []byte {
 	}
 	b = fmt.Appendf(b, "initLimit=%d\nsyncLimit=%d\nelectionAlg=%d\nelectionPort=%s\nquorumPort=%s\npeerType=%d\n",
 		c.InitLimit, c.SyncLimit, c.ElectionAlg, c.ElectionPort, c.QuorumPort, peerType)
+	if len(c.Membership) == 0 {
+		return b
+	}
 	b = append(b, "membership: \n"...)
 	for _, line := range c.Membership {
 		b = append(append(b, line...), '\n')

@@ -39,13 +39,16 @@ func TestWords(t *testing.T) {
 		switch mode := ""; {
 		case d.HasArg("down"):
 			r.Serving = false
-		case d.HasArg("ro"):
+		case d.HasArg("ro") && !d.HasArg("ensemble"):
 			r.ReadOnly, r.Mode = true, "read-only"
 		case d.HasArg("ensemble"):
 			conf.Ensemble, conf.InitLimit, conf.SyncLimit, conf.ElectionAlg = true, 10, 5, 3
 			conf.ElectionPort, conf.QuorumPort = "3888", "2888"
 			conf.Membership = []string{"server.1=a:2888:3888:participant;0.0.0.0:2181"}
 			conf.MembershipVersion = 0x100000000
+			if d.HasArg("ro") {
+				conf.Membership = nil
+			}
 		default:
 			d.MaybeScanArgs(t, "mode", &mode)
 			if mode != "" {

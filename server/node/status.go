@@ -99,6 +99,9 @@ func (n *Node) fourLetterConf() fourletter.Conf {
 	}
 	out.QuorumPort, out.ElectionPort = strings.Join(quorumPorts, "|"), strings.Join(electionPorts, "|")
 	out.Observer = member.Role == quorum.Observer
+	if n.server.ReadOnly() {
+		return out // as ZooKeeper, which knows nothing of an ensemble then
+	}
 	out.Membership = strings.Split(n.ensemble.String(), "\n")
 	out.MembershipVersion = n.ensemble.Version()
 	return out

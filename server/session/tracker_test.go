@@ -106,6 +106,14 @@ func TestAgainstNaiveTable(t *testing.T) {
 					e.deadline = now + life(e.timeout)
 				}
 			},
+			"touch all": func(*rapid.T) {
+				tr.TouchAll()
+				for _, e := range model {
+					if !e.closing {
+						e.deadline = now + life(e.timeout)
+					}
+				}
+			},
 			"check": func(rt *rapid.T) {
 				id, owner := ids.Draw(rt, "id"), owners.Draw(rt, "owner")
 				want := session.OK

@@ -264,3 +264,37 @@ func TestPitfall62RestartKeepsEverything(t *testing.T) {
 		t.Errorf("the next child is %s", created.Path)
 	}
 }
+
+// What a leader proposed and never got committed is not shown, though it is in its log (hazard
+// H-73).
+func TestReadOnlyModeShowsNothingUncommitted(t *testing.T) {
+	e := zktest.Start(t, 3, zktest.Set("readonlymode.enabled", "true"), zktest.Set("syncLimit", "3"))
+	old := e.Leader(t)
+	c, err := dialRaw(t, old, proto.ConnectRequest{TimeOut: 4000})
+	must(t, err)
+	_, _, err = c.call(proto.OpCreate, proto.CreateRequest{Path: "/x", Data: []byte("committed"), ACL: proto.WorldACL(proto.PermAll)})
+	must(t, err)
+	before := old.Node().Durable().History.Last()
+	e.Isolate(old)
+	if _, _, err := c.call(proto.OpSetData, proto.SetDataRequest{Path: "/x", Data: []byte("not"), Version: -1}); !silently(err) {
+		t.Errorf("a write without a quorum: %v, want silence", err)
+	}
+	if after := old.Node().Durable().History.Last(); after.ID <= before.ID {
+		t.Fatalf("the write is not in the log, which ends at %v", after)
+	}
+	var reader *raw
+	zktest.Eventually(t, "reads are served", func() (err error) {
+		reader, err = dialRaw(t, old, proto.ConnectRequest{TimeOut: 4000, HasReadOnly: true, ReadOnly: true})
+		return err
+	})
+	h, body, err := reader.call(proto.OpGetData, proto.ReadRequest{Path: "/x"})
+	must(t, err)
+	cur := jute.NewCursor(body)
+	if data := cur.Buffer(); string(data) != "committed" || h.Zxid > before.ID {
+		t.Errorf("read %q at %v, want what was committed up to %v", data, h.Zxid, before.ID)
+	}
+	e.Heal()
+	must(t, reader.ended())
+	e.WaitServing(t)
+	e.WaitEqual(t)
+}
