@@ -36,7 +36,7 @@
 //	fan-out, on demand   the place in the registry of watches that a broadcast has reached
 //	primary, while       pending changes, the session tracker
 //	leading
-//	housekeeping         the eras (half ticks): touches, limits that time out
+//	housekeeping         the eras (half ticks): touches, limits and local sessions that time out
 //
 // All of them have ended when Run returns; the primary, when StopServing returns. Locks are
 // taken in the order tree, Server, conn; watch.Registry's is innermost. Nothing blocks

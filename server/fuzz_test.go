@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/server"
 )
 
 // attack writes bytes to a new connection, closes its own direction, and reads whatever comes
@@ -89,17 +90,25 @@ func FuzzRequests(f *testing.F) {
 	add(proto.OpGetEphemerals, proto.GetEphemeralsRequest{PrefixPath: "/"})
 	add(proto.OpCloseSession, nil)
 	f.Add([]byte{0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 22})
-	m := newTwin(f, 1, nil).members[0]
-	other := m.connect(f)
-	other.create("/w", "", proto.ModePersistent)
+	// The sessions of the second server are local, and upgraded when they have to be.
+	local := func(c *server.Config) { c.LocalSessions, c.LocalSessionsUpgrading = true, true }
+	members := []*member{newTwin(f, 1, nil).members[0], newTwin(f, 1, local).members[0]}
+	var others []*client
+	for _, m := range members {
+		other := m.connect(f)
+		other.create("/w", "", proto.ModePersistent)
+		others = append(others, other)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		other.t = t
-		attack(t, m, greet, data)
-		other.must(proto.OpSetData, proto.SetDataRequest{Path: "/w", Data: []byte("x"), Version: -1})
-		select {
-		case err := <-m.fatal:
-			t.Fatal(err)
-		default:
+		for i, m := range members {
+			others[i].t = t
+			attack(t, m, greet, data)
+			others[i].must(proto.OpSetData, proto.SetDataRequest{Path: "/w", Data: []byte("x"), Version: -1})
+			select {
+			case err := <-m.fatal:
+				t.Fatal(err)
+			default:
+			}
 		}
 	})
 }
