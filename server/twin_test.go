@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/server"
 	"github.com/zabkeeper/zabkeeper/server/fourletter"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
@@ -154,16 +155,19 @@ func (w *twin) newMember(tb testing.TB, i int, l net.Listener, adjust func(*serv
 }
 
 // lead makes a server the leader of the next epoch and opens all of them.
-func (w *twin) lead(i int) {
+func (w *twin) lead(i int) { w.leadFrom(i, zxid.Make(w.epoch+1, 1)) }
+
+// leadFrom is lead with the first transaction of the reign given.
+func (w *twin) leadFrom(i int, first zxid.ID) {
 	w.mu.Lock()
 	w.leader = i
-	w.epoch++
+	w.epoch, w.last.ID = first.Epoch(), first-1
 	w.mu.Unlock()
 	for j, m := range w.members {
 		peer := server.PeerStatus{Mode: "follower", PeerState: "following - broadcast", QuorumSize: len(w.members)}
 		if j == i {
 			peer.Mode, peer.PeerState = "leader", "leading - broadcast"
-			m.srv.Lead(w.epoch, zxid.Make(w.epoch, 1), m)
+			m.srv.Lead(w.epoch, first, m)
 		}
 		m.peer.Store(&peer)
 	}
@@ -182,6 +186,18 @@ func (w *twin) depose() {
 	w.mu.Unlock()
 	for _, m := range w.members {
 		m.srv.StopServing("the leader is lost")
+	}
+}
+
+// inject commits transactions that no leader has made, while there is none, to reach states that
+// take too long to reach in an honest way.
+func (w *twin) inject(txns ...proto.Txn) {
+	for i := range txns {
+		w.last = zxid.Point{ID: w.last.ID + 1, Hash: w.last.Hash + 1}
+		txns[i].Zxid = w.last.ID
+		for _, m := range w.members {
+			m.srv.Commit([]server.Committed{{At: w.last, Txn: proto.AppendTxn(nil, &txns[i])}})
+		}
 	}
 }
 
