@@ -210,13 +210,13 @@ func (c *Changes) charge(path string, nodes, size int) {
 }
 
 // created is charge for a node that was just created. A stats node is born with the usage
-// of its root, whatever data the client gave it; limits that come to an older stats node bring
-// its usage up to date, which it was not kept without them.
+// of its root, whatever data the client gave it. Limits that come to an older stats node
+// leave it as it is, and counting goes on from there.
 func (c *Changes) created(path string, size int) {
 	if Parent(path) == QuotaPath {
 		c.quotas = notLooked
 	}
-	if root, ok := quotaNode(path); ok {
+	if root, ok := quotaNode(path); ok && Name(path) == statsName {
 		count, total := c.Subtree(root)
 		c.setUsage(root, &quotaText{count: int64(count), bytes: total})
 	}

@@ -105,7 +105,7 @@ func (m *model) charge(path string, nodes, size int) {
 func (m *model) charged(path string, size int) {
 	for p, n := range m.nodes {
 		root, isStats := strings.CutSuffix(p, "/zookeeper_stats")
-		if !isStats || path != p && path != root+"/zookeeper_limits" || !strings.HasPrefix(root, quotaPrefix+"/") {
+		if !isStats || path != p || !strings.HasPrefix(root, quotaPrefix+"/") {
 			continue
 		}
 		root = strings.TrimPrefix(root, quotaPrefix)

@@ -79,7 +79,7 @@ func TestQuotaUsage(t *testing.T) {
 	c.wantUsage("without limits the usage stays as it is", "/q/a", "count=2,bytes=2")
 	c.wantUsage("and the outer root is told", "/q", "count=4,bytes=6")
 	c.must(c.createWith(quotaPrefix+"/q/a/zookeeper_limits", "count=1"))
-	c.wantUsage("new limits bring it up to date", "/q/a", "count=1,bytes=1")
+	c.wantUsage("new limits take it as it is", "/q/a", "count=2,bytes=2")
 	c.do(proto.OpCloseSession, nil)
 	c.wantUsage("the end of a session", "/q", "count=3,bytes=5")
 	c.setQuota("/zookeeper/x", "count=1")

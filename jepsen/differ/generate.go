@@ -177,7 +177,12 @@ func (g *generator) burst(name string) []Step {
 		r.Xid = 0
 		// Whether the reference judges a write behind an unfinished setACL by the old list or by
 		// the new one is a matter of time; see Deviations.
-		if r.Op.IsWrite() && slices.ContainsFunc(list, func(r Request) bool { return r.Op == proto.OpSetACL }) {
+		// The same goes for quotas, which are judged by what is applied (semantics 11.4).
+		if r.Op.IsWrite() && slices.ContainsFunc(list, func(r Request) bool { return r.Op == proto.OpSetACL || g.w.Quota && r.Op.IsWrite() }) {
+			continue
+		}
+		// So is whose identities the events of an unfinished write are judged by.
+		if r.Op == proto.OpAuth && slices.ContainsFunc(list, func(r Request) bool { return r.Op.IsWrite() }) {
 			continue
 		}
 		// A frame that is too long ends the connection, and what becomes of the requests before it

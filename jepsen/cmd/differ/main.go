@@ -85,7 +85,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.DurationVar(&o.limit, "time", 0, "stop after that time for each profile, 0 for never")
 	f.IntVar(&o.most, "most", 5, "stop a profile after so many differences")
 	f.IntVar(&o.effort, "effort", 400, "attempts to make a script shorter")
-	f.StringVar(&o.without, "without", "reconfig,createTTL,createContainer,getAllChildrenNumber", "operations to leave out, by name, with commas")
+	f.StringVar(&o.without, "without", "reconfig", "operations to leave out, by name, with commas")
 	f.StringVar(&o.replay, "replay", "", "run the script in this `file` on fresh servers, and nothing else")
 	f.StringVar(&o.record, "record", "", "write what Apache ZooKeeper does with the script of --replay to this `file`")
 	f.StringVar(&o.dir, "dir", "", "`directory` for the servers; default a temporary one in memory, if there is one")
