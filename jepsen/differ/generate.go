@@ -181,6 +181,9 @@ func (g *generator) burst(name string) []Step {
 		if r.Op.IsWrite() && slices.ContainsFunc(list, func(r Request) bool { return r.Op == proto.OpSetACL || g.w.Quota && r.Op.IsWrite() }) {
 			continue
 		}
+		if r.Op == proto.OpCreateContainer && proto.CreateMode(r.Args[3].N).Ephemeral() {
+			continue // see Deviations
+		}
 		// So is whose identities the events of an unfinished write are judged by.
 		if r.Op == proto.OpAuth && slices.ContainsFunc(list, func(r Request) bool { return r.Op.IsWrite() }) {
 			continue
