@@ -24,7 +24,7 @@ func TestPitfalls(t *testing.T) {
 		zktest.Set("znode.container.checkIntervalMs", "50"), zktest.Set("maxSessionTimeout", "30000"),
 	}
 	faces := facesOf(t, zktest.Start(t, 1, settings...), zktest.Start(t, 4, append(settings, zktest.Observers(1))...))
-	for _, p := range slices.Concat(freshPitfalls, replyPitfalls, treePitfalls, multiPitfalls, watchPitfalls, aclPitfalls, defects) {
+	for _, p := range slices.Concat(freshPitfalls, sessionPitfalls, replyPitfalls, treePitfalls, multiPitfalls, watchPitfalls, aclPitfalls, defects) {
 		t.Run(p.name, func(t *testing.T) {
 			for _, f := range faces {
 				t.Run(f.name, func(t *testing.T) {
@@ -131,8 +131,8 @@ func (c *speaker) write(frames ...[]byte) {
 	must(c.t, err)
 }
 
-// next reads a frame. An error has no body (spec client-protocol 5.2).
-func (c *speaker) next() said {
+// bytes reads a frame.
+func (c *speaker) bytes() []byte {
 	c.t.Helper()
 	must(c.t, c.nc.SetReadDeadline(time.Now().Add(zktest.Patience)))
 	var head [4]byte
@@ -141,8 +141,14 @@ func (c *speaker) next() said {
 	b := make([]byte, binary.BigEndian.Uint32(head[:]))
 	_, err = io.ReadFull(c.nc, b)
 	must(c.t, err)
+	return b
+}
+
+// next reads a reply or an event. An error has no body (spec client-protocol 5.2).
+func (c *speaker) next() said {
+	c.t.Helper()
 	var f said
-	cur := jute.NewCursor(b)
+	cur := jute.NewCursor(c.bytes())
 	f.Decode(&cur)
 	must(c.t, cur.Err())
 	f.body = cur.Rest()
