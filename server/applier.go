@@ -275,6 +275,9 @@ func (a *applier) flush() {
 		return
 	}
 	s.tree.rise(a.at.ID)
+	if pr := s.primary.Load(); pr != nil {
+		pr.applied(a.at.ID) // ahead of the answers: whoever has one must not find it pending
+	}
 	if len(s.tree.open) > 0 {
 		s.tree.recount(a.changes)
 	}
@@ -293,9 +296,6 @@ func (a *applier) flush() {
 	s.tree.mu.Unlock()
 	s.stats.book(&a.latency)
 	a.sendOutput()
-	if pr := s.primary.Load(); pr != nil {
-		pr.applied(a.at.ID)
-	}
 	clear(a.batch)
 	a.batch = a.batch[:0]
 	a.changes.Reset(s.cfg.Store)

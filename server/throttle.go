@@ -184,7 +184,9 @@ func (g *gate) next() {
 		g.inside--
 		return
 	}
-	close(g.waiting.Remove(first).(chan struct{}))
+	if turn, ok := g.waiting.Remove(first).(chan struct{}); ok {
+		close(turn)
+	}
 }
 
 // bucket limits how fast connections get sessions: a token bucket, and on top of it a

@@ -34,8 +34,15 @@ func TestBucket(t *testing.T) {
 		steps []step
 	}{
 		{"fills up to its capacity", base, []step{
-			{0, 1, 0, true}, {0, 1, 0, true}, {5, 1, 0, false}, {10, 1, 0, false}, {11, 1, 0, true}, {12, 1, 0, false},
-			{1000, 1, 0, true}, {1000, 1, 0, true}, {1000, 1, 0, false},
+			{0, 1, 0, true},
+			{0, 1, 0, true},
+			{5, 1, 0, false},
+			{10, 1, 0, false},
+			{11, 1, 0, true},
+			{12, 1, 0, false},
+			{1000, 1, 0, true},
+			{1000, 1, 0, true},
+			{1000, 1, 0, false},
 		}},
 		{"loses no part of a fill", base, []step{
 			{0, 2, 0, true}, {19, 1, 0, true}, {19, 1, 0, false}, {21, 1, 0, true},

@@ -111,16 +111,13 @@ func (w *twin) newMember(tb testing.TB, i int, l net.Listener, adjust func(*serv
 	m.peer.Store(&server.PeerStatus{Mode: "looking"})
 	cfg := server.Config{
 		Self: m.id, SessionByte: byte(m.id), Store: st, Replicator: m, Status: m,
-		TickTime: tick, MaxClientCnxns: 0, Logger: logger, Fatal: fatal,
+		TickTime: tick, SyncLimit: 1000, MaxClientCnxns: 0, Logger: logger, Fatal: fatal,
 		Version: fourletter.Version("0123456789012345678901234567890123456789", time.Unix(1700000000, 0)),
 		Ticker: func(d time.Duration) (<-chan time.Time, func()) {
-			switch {
-			case d == tick:
-				return m.ticks, func() {}
-			case d == tick/2:
-				return m.eras, func() {}
-			case d == time.Minute:
-				return m.runs, func() {}
+			for of, ch := range map[time.Duration]chan time.Time{tick: m.ticks, tick / 2: m.eras, time.Minute: m.runs} {
+				if d == of {
+					return ch, func() {}
+				}
 			}
 			return m.pauses, func() {}
 		},
