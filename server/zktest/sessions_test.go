@@ -3,7 +3,9 @@ package zktest_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -196,10 +198,10 @@ func TestUpgradedSessionsMove(t *testing.T) {
 	}
 }
 
-// A restart of everybody keeps sessions with their ephemerals, counters of children, stats, null
-// data and ACLs.
+// A restart of everybody keeps sessions with their timeouts and ephemerals, counters of children, stats,
+// null data, ACLs, and which nodes are containers or have a time to live.
 func TestPitfall62RestartKeepsEverything(t *testing.T) {
-	e := zktest.Start(t, 3)
+	e := zktest.Start(t, 3, zktest.Set("znode.container.checkIntervalMs", "50"))
 	home := e.Followers(t)[0]
 	c, err := dialRaw(t, home, proto.ConnectRequest{TimeOut: 4000, HasReadOnly: true})
 	must(t, err)
@@ -227,9 +229,18 @@ func TestPitfall62RestartKeepsEverything(t *testing.T) {
 	create("/eph", []byte("e"), proto.ModeEphemeral, world)
 	do(proto.OpSetData, proto.SetDataRequest{Path: "/eph", Data: []byte("f"), Version: 0})
 
+	do(proto.OpCreateContainer, proto.CreateRequest{Path: "/kind-c", ACL: world, Mode: proto.ModeContainer})
+	do(proto.OpCreateTTL, proto.CreateTTLRequest{Path: "/kind-ttl", ACL: world, Mode: proto.ModePersistentWithTTL, TTL: 1 << 39})
+	do(proto.OpMulti, multi( // the child comes in time
+		proto.MultiOp{Op: proto.OpCreateTTL, Request: &proto.CreateTTLRequest{
+			Path: "/kind-old", ACL: world, Mode: proto.ModePersistentWithTTL, TTL: 1,
+		}},
+		opCreate("/kind-old/x", 0), opCreate("/kind-c/x", 0), opCreate("/kind-ttl/x", 0), opCreate("/null/x", 0)))
+	openAt(t, home, 2000).do(proto.OpCreate, node("/late", proto.ModeEphemeral))
+
 	look := func(c *raw) (out []byte) {
 		t.Helper()
-		for _, path := range []string{"/", "/null", "/empty", "/seq", "/eph"} {
+		for _, path := range []string{"/null", "/empty", "/seq", "/eph", "/kind-c", "/kind-ttl", "/kind-old"} {
 			_, body, err := c.call(proto.OpGetData, proto.ReadRequest{Path: path})
 			must(t, err)
 			out = append(out, body...)
@@ -263,6 +274,18 @@ func TestPitfall62RestartKeepsEverything(t *testing.T) {
 	if created.Decode(&cur); created.Path != "/seq/n-0000000003" {
 		t.Errorf("the next child is %s", created.Path)
 	}
+	rest := openAt(t, home, 4000)
+	for _, path := range []string{"/kind-c", "/kind-old", "/kind-ttl", "/null"} {
+		rest.delete(path + "/x")
+	}
+	zktest.Eventually(t, "what was marked, and the other session, are gone", func() error {
+		names := read[proto.GetChildrenResponse](t, rest.do(proto.OpGetChildren, proto.ReadRequest{Path: "/"})).Children
+		slices.Sort(names)
+		if want := []string{"acl", "empty", "eph", "kind-ttl", "null", "seq", "zookeeper"}; !slices.Equal(names, want) {
+			return fmt.Errorf("there are %v, want %v", names, want)
+		}
+		return nil
+	})
 }
 
 // What a leader proposed and never got committed is not shown, though it is in its log (hazard
