@@ -189,6 +189,9 @@ func (g *generator) anyCreate() Request {
 			path.Text = path.Text[:strings.LastIndexByte(path.Text, '/')+1]
 		}
 	}
+	if path.Null { // found before anything else by some servers, and after the mode by others
+		op, mode = proto.OpCreate, 0
+	}
 	r := Request{Op: op, Args: []Arg{path, g.data(), g.acl(), {N: mode}}}
 	if op == proto.OpCreateTTL {
 		r.Args = append(r.Args, Arg{N: ttl})
@@ -240,6 +243,9 @@ func (g *generator) createInMulti(owner string) Request {
 		if item.Scheme.Null || item.ID.Null {
 			r.Args[2] = openACL
 		}
+	}
+	if r.Op == proto.OpCreateContainer && proto.CreateMode(r.Args[3].N).Ephemeral() {
+		r.Args[3].N = int64(proto.ModeContainer) // see Deviations
 	}
 	return r
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/jepsen/differ"
-	"github.com/zabkeeper/zabkeeper/proto"
 )
 
 // lab holds the servers of one profile.
@@ -100,14 +99,7 @@ func (l *lab) weights() (differ.Weights, error) {
 		}
 		w.Without = append(w.Without, op)
 	}
-	if l.o.mirror != differ.Standalone {
-		// An undecodable write blocks all writes of an ensemble (semantics 17 row 1).
-		for op := proto.Op(-20); op < 200; op++ {
-			if op.IsWrite() {
-				w.Avoid = append(w.Avoid, op)
-			}
-		}
-	}
+	w.Sound = l.o.mirror != differ.Standalone // semantics 17 row 1
 	return w, nil
 }
 
