@@ -1,6 +1,7 @@
 package zktest_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/zabkeeper/zabkeeper/proto"
@@ -119,7 +120,7 @@ func wrongPassword(t *testing.T, f *face) {
 		wrong[7] ^= 1
 		for _, passwd := range [][]byte{wrong[:], nil, wrong[:3]} {
 			thief, err := dialRaw(t, s, proto.ConnectRequest{TimeOut: 4000, SessionID: c.res.SessionID, Passwd: passwd, HasReadOnly: true})
-			if err != errRefused || thief.res.TimeOut != 0 { //nolint:errorlint // our own, unwrapped
+			if !errors.Is(err, errRefused) || thief.res.TimeOut != 0 {
 				t.Fatalf("server %d: %v", s.ID, err)
 			}
 			must(t, thief.ended())

@@ -3,8 +3,10 @@ package zktest_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
+	"syscall"
 	"testing"
 
 	"github.com/zabkeeper/zabkeeper/proto"
@@ -27,13 +29,14 @@ var sessionPitfalls = []pitfall{
 	{"Pitfall14AnyNumberIsASession", anyNumber},
 	{"Pitfall59ReadsSeeTheWriteBeforeThem", readsSeeWrites},
 	{"Pitfall60SyncShowsWhatOthersWrote", syncShows},
+	{"Pitfall61WhatMovedWritesNothing", movedWritesNothing},
 }
 
 // refused shakes hands with a server that refuses the session, and returns its answer.
 func (f *face) refused(t *testing.T, req proto.ConnectRequest) proto.ConnectResponse {
 	t.Helper()
 	c, err := dialRaw(t, f.server, req)
-	if err != errRefused { //nolint:errorlint // our own, unwrapped
+	if !errors.Is(err, errRefused) {
 		t.Fatalf("%+v: %v", req, err)
 	}
 	must(t, c.ended())
@@ -248,5 +251,28 @@ func syncShows(t *testing.T, f *face) {
 				t.Fatalf("behind sync stands %+v, server %d wrote %+v before", got, s.ID, written)
 			}
 		}
+	}
+}
+
+// A session goes to each of the servers, and its old connection tries to write.
+func movedWritesNothing(t *testing.T, f *face) {
+	owner := f.dir(t)
+	for _, s := range f.all {
+		old := f.open(t)
+		now := old.reopen(s)
+		never := f.root + "/never"
+		for _, op := range []proto.Op{proto.OpCreate, proto.OpMulti} {
+			var request proto.Appender = node(never, 0)
+			if op == proto.OpMulti {
+				request = multi(opCreate(never, 0))
+			}
+			if _, _, err := old.raw.call(op, request); !silently(err) && !errors.Is(err, syscall.EPIPE) {
+				t.Errorf("moved to server %d: %v of the old connection ends in %v, want silence", s.ID, op, err)
+			}
+		}
+		now.create(fmt.Sprintf("%s/%d", f.root, s.ID))
+		now.do(proto.OpCloseSession, nil)
+		owner.sync()
+		owner.fails(proto.CodeNoNode, proto.OpExists, proto.ReadRequest{Path: never})
 	}
 }
