@@ -24,7 +24,7 @@ var defects = []pitfall{
 func (f *face) goesOn(t *testing.T) {
 	t.Helper()
 	for _, s := range f.all {
-		c := openAt(t, s, 20000)
+		c := openAt(t, s, lifetime)
 		c.create("/goes-on")
 		c.set("/goes-on")
 		c.delete("/goes-on")
@@ -103,7 +103,7 @@ func deleteContainer(t *testing.T, f *face) {
 
 func createSession(t *testing.T, f *face) {
 	c := f.open(t)
-	r := c.call(proto.OpCreateSession, proto.CreateSessionTxn{TimeOut: 4000})
+	r := c.call(proto.OpCreateSession, proto.CreateSessionTxn{TimeOut: lifetime})
 	if r.Err != proto.CodeUnimplemented || r.Zxid != -1 || len(r.body) > 0 {
 		t.Errorf("%+v", r)
 	}
@@ -119,7 +119,7 @@ func wrongPassword(t *testing.T, f *face) {
 		wrong := c.res.Passwd
 		wrong[7] ^= 1
 		for _, passwd := range [][]byte{wrong[:], nil, wrong[:3]} {
-			thief, err := dialRaw(t, s, proto.ConnectRequest{TimeOut: 4000, SessionID: c.res.SessionID, Passwd: passwd, HasReadOnly: true})
+			thief, err := dialRaw(t, s, proto.ConnectRequest{TimeOut: lifetime, SessionID: c.res.SessionID, Passwd: passwd, HasReadOnly: true})
 			if !errors.Is(err, errRefused) || thief.res.TimeOut != 0 {
 				t.Fatalf("server %d: %v", s.ID, err)
 			}

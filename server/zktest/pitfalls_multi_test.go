@@ -94,7 +94,7 @@ func multiReadWatches(t *testing.T, f *face) {
 }
 
 func multiEvents(t *testing.T, f *face) {
-	c, writer := f.dir(t), openAt(t, f.all[len(f.all)-1], 20000)
+	c, writer := f.dir(t), openAt(t, f.all[len(f.all)-1], lifetime)
 	c.fails(proto.CodeNoNode, proto.OpExists, proto.ReadRequest{Path: f.root + "/a", Watch: true})
 	c.watch(proto.OpGetData, f.root)
 	c.watch(proto.OpGetChildren, f.root)

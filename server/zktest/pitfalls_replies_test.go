@@ -202,7 +202,7 @@ func badMultis(t *testing.T, f *face) {
 		t.Run(name, func(*testing.T) { c.fails(proto.CodeMarshallingError, proto.OpMulti, body(b)) })
 	}
 	for i, s := range f.all {
-		other := openAt(t, s, 20000)
+		other := openAt(t, s, lifetime)
 		other.sync()
 		other.create(f.root + "/" + string(rune('a'+i)))
 	}
@@ -210,7 +210,7 @@ func badMultis(t *testing.T, f *face) {
 }
 
 func eventZxids(t *testing.T, f *face) {
-	c, writer := f.dir(t), openAt(t, f.all[0], 20000)
+	c, writer := f.dir(t), openAt(t, f.all[0], lifetime)
 	before := c.stat(f.root).Mzxid
 	c.watch(proto.OpGetData, f.root)
 	writer.sync()
@@ -227,7 +227,7 @@ func eventZxids(t *testing.T, f *face) {
 
 // The number in an answer is positive, does not fall, and was applied where it comes from.
 func replyZxids(t *testing.T, f *face) {
-	c, writer := f.dir(t), openAt(t, f.all[0], 20000)
+	c, writer := f.dir(t), openAt(t, f.all[0], lifetime)
 	writer.sync()
 	done := make(chan struct{})
 	go func() { // changes that this server may not have applied yet

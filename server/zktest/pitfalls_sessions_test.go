@@ -65,7 +65,7 @@ func unknownSessions(t *testing.T, f *face) {
 	gone := f.ended(t).res.SessionID
 	for _, id := range []proto.SessionID{gone, gone + 100, 1, 0x7700000000000000} {
 		passwd := proto.Password(id)
-		if res := f.refused(t, proto.ConnectRequest{TimeOut: 4000, SessionID: id, Passwd: passwd[:]}); res != (proto.ConnectResponse{}) {
+		if res := f.refused(t, proto.ConnectRequest{TimeOut: lifetime, SessionID: id, Passwd: passwd[:]}); res != (proto.ConnectResponse{}) {
 			t.Errorf("%v: %+v", id, res)
 		}
 	}
@@ -92,7 +92,7 @@ func sessionsGoAnywhere(t *testing.T, f *face) {
 func wrongLooksExpired(t *testing.T, f *face) {
 	gone, living := f.ended(t), f.open(t)
 	for _, readOnly := range []bool{false, true} {
-		req := proto.ConnectRequest{TimeOut: 4000, SessionID: gone.res.SessionID, Passwd: gone.res.Passwd[:], HasReadOnly: readOnly}
+		req := proto.ConnectRequest{TimeOut: lifetime, SessionID: gone.res.SessionID, Passwd: gone.res.Passwd[:], HasReadOnly: readOnly}
 		expired := f.refused(t, req)
 		req.SessionID, req.Passwd = living.res.SessionID, make([]byte, proto.PasswordLen)
 		if wrong := f.refused(t, req); wrong != expired {
@@ -104,7 +104,7 @@ func wrongLooksExpired(t *testing.T, f *face) {
 func readOnlyByte(t *testing.T, f *face) {
 	for _, sent := range []bool{false, true} {
 		for _, value := range []bool{false, true} {
-			c, err := dialRaw(t, f.server, proto.ConnectRequest{TimeOut: 4000, HasReadOnly: sent, ReadOnly: value && sent})
+			c, err := dialRaw(t, f.server, proto.ConnectRequest{TimeOut: lifetime, HasReadOnly: sent, ReadOnly: value && sent})
 			must(t, err)
 			if c.res.HasReadOnly != sent || c.res.ReadOnly {
 				t.Errorf("sent %v: %+v", sent, c.res)
@@ -135,14 +135,14 @@ func timeTravellers(t *testing.T, f *face) {
 	c := f.open(t)
 	for _, id := range []proto.SessionID{0, c.res.SessionID} {
 		_, err := dialRaw(t, f.server, proto.ConnectRequest{
-			TimeOut: 4000, LastZxidSeen: 1 << 60, SessionID: id, Passwd: c.res.Passwd[:], HasReadOnly: true,
+			TimeOut: lifetime, LastZxidSeen: 1 << 60, SessionID: id, Passwd: c.res.Passwd[:], HasReadOnly: true,
 		})
 		if !silently(err) {
 			t.Errorf("session %v: %v, want no answer", id, err)
 		}
 	}
 	again, err := dialRaw(t, f.server, proto.ConnectRequest{
-		TimeOut: 4000, LastZxidSeen: f.server.Node().Applied().ID, SessionID: c.res.SessionID, Passwd: c.res.Passwd[:],
+		TimeOut: lifetime, LastZxidSeen: f.server.Node().Applied().ID, SessionID: c.res.SessionID, Passwd: c.res.Passwd[:],
 	})
 	must(t, err)
 	if again.res.SessionID != c.res.SessionID {
@@ -154,7 +154,7 @@ func timeTravellers(t *testing.T, f *face) {
 func pipelinedHandshake(t *testing.T, f *face) {
 	c := f.rough(t)
 	out, mark := proto.BeginFrame(nil)
-	out = proto.EndFrame(proto.ConnectRequest{TimeOut: 4000, HasReadOnly: true}.Append(out), mark)
+	out = proto.EndFrame(proto.ConnectRequest{TimeOut: lifetime, HasReadOnly: true}.Append(out), mark)
 	mine := node(f.root, proto.ModeEphemeral)
 	mine.ACL = []proto.ACL{entry(proto.PermAll, "auth", "")}
 	c.write(out, c.frame(proto.OpAuth, proto.AuthPacket{Scheme: "digest", Auth: []byte("u:p")}), c.frame(proto.OpSetWatches, proto.SetWatches{}),
@@ -202,7 +202,7 @@ func pendingEphemeralsGo(t *testing.T, f *face) {
 
 // The servers' tick is 200 ms; 20 ticks are not the maximum here, because it is configured.
 func clampedTimeouts(t *testing.T, f *face) {
-	for ask, want := range map[int32]int32{1: 400, -5: 400, -1 << 31: 400, 0: 400, 12345: 12345, 30000: 30000, 1<<31 - 1: 30000} {
+	for ask, want := range map[int32]int32{1: 400, -5: 400, -1 << 31: 400, 0: 400, 12345: 12345, lifetime: lifetime, 1<<31 - 1: lifetime} {
 		c := openAt(t, f.server, ask)
 		if c.res.TimeOut != want {
 			t.Errorf("%d is made %d, want %d", ask, c.res.TimeOut, want)
@@ -214,8 +214,8 @@ func clampedTimeouts(t *testing.T, f *face) {
 func anyNumber(t *testing.T, f *face) {
 	for _, id := range []proto.SessionID{-1, -1 << 63, 1<<63 - 1, -1 << 56, 1} {
 		passwd := proto.Password(id)
-		f.refused(t, proto.ConnectRequest{TimeOut: 4000, SessionID: id, Passwd: passwd[:]})
-		f.refused(t, proto.ConnectRequest{TimeOut: 4000, SessionID: id})
+		f.refused(t, proto.ConnectRequest{TimeOut: lifetime, SessionID: id, Passwd: passwd[:]})
+		f.refused(t, proto.ConnectRequest{TimeOut: lifetime, SessionID: id})
 	}
 	f.dir(t)
 }
@@ -242,7 +242,7 @@ func readsSeeWrites(t *testing.T, f *face) {
 func syncShows(t *testing.T, f *face) {
 	c := f.dir(t)
 	for _, s := range f.all {
-		w := openAt(t, s, 20000)
+		w := openAt(t, s, lifetime)
 		w.sync()
 		for range 10 {
 			written := read[proto.StatResponse](t, w.do(proto.OpSetData, proto.SetDataRequest{Path: f.root, Version: -1})).Stat

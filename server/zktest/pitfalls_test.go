@@ -21,7 +21,8 @@ import (
 func TestPitfalls(t *testing.T) {
 	settings := []zktest.Option{
 		zktest.Set("4lw.commands.whitelist", "*"), zktest.Set("enforceQuota", "true"),
-		zktest.Set("znode.container.checkIntervalMs", "50"), zktest.Set("maxSessionTimeout", "30000"),
+		zktest.Set("znode.container.checkIntervalMs", "50"), zktest.Set("maxSessionTimeout", fmt.Sprint(lifetime)),
+		zktest.Set("syncLimit", "100"), // a slow machine must not change the leader
 	}
 	faces := facesOf(t, zktest.Start(t, 1, settings...), zktest.Start(t, 4, append(settings, zktest.Observers(1))...))
 	for _, p := range slices.Concat(freshPitfalls, sessionPitfalls, replyPitfalls, treePitfalls, multiPitfalls, watchPitfalls, aclPitfalls, defects) {
@@ -36,6 +37,9 @@ func TestPitfalls(t *testing.T) {
 		})
 	}
 }
+
+// lifetime is the longest timeout of a session in ms: none that a row forgets ends beside another row.
+const lifetime = 300_000
 
 // pitfall is a row: named after its number, and the test of the right behaviour.
 type pitfall struct {
@@ -74,7 +78,7 @@ type speaker struct {
 // open opens a session.
 func (f *face) open(t *testing.T) *speaker {
 	t.Helper()
-	return openAt(t, f.server, 20000)
+	return openAt(t, f.server, lifetime)
 }
 
 func openAt(t *testing.T, s *zktest.Server, timeout int32) *speaker {

@@ -288,7 +288,7 @@ func sameStats(t *testing.T, f *face) {
 		t.Errorf("%+v", s)
 	}
 	for _, s := range f.all {
-		other := openAt(t, s, 20000)
+		other := openAt(t, s, lifetime)
 		other.sync()
 		for path, stat := range want {
 			if got := other.stat(path); got != stat {

@@ -38,7 +38,7 @@ func (f *face) writer(t *testing.T) *speaker {
 	if s == f.server {
 		s = f.all[len(f.all)-1]
 	}
-	c := openAt(t, s, 20000)
+	c := openAt(t, s, lifetime)
 	c.sync()
 	return c
 }
@@ -280,19 +280,26 @@ func missingNodes(t *testing.T, f *face) {
 
 func endsOfSessions(t *testing.T, f *face) {
 	c := f.dir(t)
+	c.addWatch(f.root, proto.AddWatchPersistent)
 	for _, how := range []string{"closed", "expired"} {
-		short := openAt(t, f.server, 400)
 		e := f.root + "/" + how
-		short.do(proto.OpCreate, node(e, proto.ModeEphemeral))
-		c.sync()
-		c.watch(proto.OpExists, e)
-		c.watch(proto.OpGetChildren, f.root)
+		c.addWatch(e, proto.AddWatchPersistent)
+		var short *speaker
+		zktest.Eventually(t, "a session lives long enough to own a node", func() error {
+			short = openAt(t, f.server, 400)
+			_, _, err := short.raw.call(proto.OpCreate, node(e, proto.ModeEphemeral))
+			return err
+		})
 		if how == "closed" {
 			short.do(proto.OpCloseSession, nil)
 		} // else it is silent
-		first, second := c.next(), c.next()
-		if first.event() != "NodeDeleted "+e || second.event() != "NodeChildrenChanged "+f.root || first.Zxid != second.Zxid {
-			t.Errorf("%s: %q, %q", how, first.event(), second.event())
+		var last said
+		for i, want := range []string{"NodeCreated " + e, "NodeChildrenChanged " + f.root, "NodeDeleted " + e, "NodeChildrenChanged " + f.root} {
+			r := c.next()
+			if r.event() != want || i%2 == 1 && r.Zxid != last.Zxid {
+				t.Errorf("%s: %q of %v, want %q", how, r.event(), r.Zxid, want)
+			}
+			last = r
 		}
 	}
 }
