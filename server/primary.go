@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,6 +65,7 @@ type primary struct {
 	closing  []closing
 	ids      map[string][]proto.ID
 	lastTick time.Time
+	tickDue  time.Time // when the last tick was due
 }
 
 // closing is a session whose closeSession transaction is not applied yet.
@@ -141,6 +143,7 @@ func (p *primary) signal() {
 // run is the goroutine.
 func (p *primary) run() {
 	defer close(p.done)
+	p.tickDue = time.Now()
 	ticks, cancel := p.s.cfg.Ticker(p.s.cfg.TickTime)
 	defer cancel()
 	p.takeOver()
@@ -152,7 +155,7 @@ func (p *primary) run() {
 		case <-p.ending:
 			return
 		case <-p.wake:
-		case <-ticks:
+		case p.tickDue = <-ticks:
 			p.tick()
 		case <-cleaner.runs:
 			cleaner.begin()
@@ -206,6 +209,7 @@ func (p *primary) tick() {
 func (p *primary) work() {
 	for {
 		p.prune()
+		p.sessions.Elapsed(int32(min(time.Since(p.tickDue).Milliseconds(), math.MaxInt32)))
 		for len(p.expired) > 0 && p.mayTake() {
 			p.expire(p.expired[0])
 			p.expired = p.expired[1:]

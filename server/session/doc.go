@@ -1,11 +1,11 @@
 // Package session keeps the table of live sessions that a leader expires.
 //
 // A Tracker is a pure machine: it has no clock. Its driver calls Tick once per
-// tickTime of a monotonic clock, and time inside is the number of those calls. A
-// session dies at the first tick by which its whole timeout has surely passed since
-// it was last heard of: between timeout and timeout plus one tick after Touch, never
-// sooner (spec semantics 9.2). Ticks that come late or are lost only lengthen lives,
-// and Grant lengthens them on purpose after the leader itself was paused (hazard H-71).
+// tickTime of a monotonic clock, and Elapsed to say how far the tick under way has come. A
+// session dies at the first tick behind the end of its timeout: between timeout and timeout
+// plus one tick after Touch, never sooner (spec semantics 9.2). Ticks that come late or are
+// lost only lengthen lives, and Grant lengthens them on purpose after the leader itself was
+// paused (hazard H-71).
 //
 // The life of a session, as the leader sees it:
 //

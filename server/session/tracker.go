@@ -57,6 +57,7 @@ type entry struct {
 type Tracker struct {
 	tickMs   int32
 	now      int64 // ticks
+	passed   int32 // ms of the tick under way, as far as anybody says; else all of it
 	sessions map[proto.SessionID]entry
 	buckets  map[int64][]proto.SessionID // by tick
 }
@@ -68,16 +69,21 @@ func New(tickMs int32) *Tracker {
 	}
 	return &Tracker{
 		tickMs:   tickMs,
+		passed:   tickMs - 1,
 		sessions: make(map[proto.SessionID]entry),
 		buckets:  make(map[int64][]proto.SessionID),
 	}
 }
 
-// life returns for how many calls of Tick a session with this timeout survives a
-// touch that happens any time between two of them.
+// Elapsed says that so many ms have passed since the last Tick was due. It counts until the next
+// Tick for whatever is heard of from now on; without it the tick under way is taken for
+// nearly over, which lets sessions live up to a tick longer.
+func (t *Tracker) Elapsed(ms int32) { t.passed = min(max(ms, 0), t.tickMs-1) }
+
+// life returns for how many calls of Tick a session with this timeout survives a touch at this
+// moment: the timeout ends in the tick before the last of them.
 func (t *Tracker) life(timeoutMs int32) int64 {
-	ticks := (int64(max(timeoutMs, 0)) + int64(t.tickMs) - 1) / int64(t.tickMs)
-	return ticks + 1
+	return (int64(t.passed)+int64(max(timeoutMs, 0)))/int64(t.tickMs) + 1
 }
 
 // file puts the session into the bucket of its deadline.
@@ -199,6 +205,7 @@ func (t *Tracker) Remove(id proto.SessionID) { delete(t.sessions, id) }
 // all marked closing: the caller proposes a closeSession transaction for each.
 func (t *Tracker) Tick() []proto.SessionID {
 	t.now++
+	t.passed = t.tickMs - 1
 	due := t.buckets[t.now]
 	delete(t.buckets, t.now)
 	expired := due[:0] // at or behind the place that is being read

@@ -51,6 +51,10 @@ func step(t *testing.T, tr *session.Tracker, d *datadriven.TestData) string {
 		tr.Remove(sid)
 	case "grant":
 		tr.Grant(int(n))
+	case "elapsed":
+		var ms int64
+		d.ScanArgs(t, "ms", &ms)
+		tr.Elapsed(int32(ms))
 	case "tick":
 		var out strings.Builder
 		for i := range max(n, 1) {
@@ -80,7 +84,8 @@ func TestAgainstNaiveTable(t *testing.T) {
 		tr := session.New(tickMs)
 		model := map[proto.SessionID]*naive{}
 		var now int64
-		life := func(ms int32) int64 { return (int64(max(ms, 0))+tickMs-1)/tickMs + 1 }
+		passed := int32(tickMs - 1)
+		life := func(ms int32) int64 { return int64(passed+max(ms, 0))/tickMs + 1 }
 		ids := rapid.Map(rapid.Int64Range(-2, 5), func(v int64) proto.SessionID { return proto.SessionID(v) })
 		owners := rapid.Map(rapid.IntRange(1, 2), func(v int) session.Owner { return session.Owner(v) })
 		timeouts := rapid.Int32Range(-5, 95)
@@ -160,8 +165,14 @@ func TestAgainstNaiveTable(t *testing.T) {
 				tr.Grant(n)
 				now -= int64(n)
 			},
+			"elapsed": func(rt *rapid.T) {
+				ms := rapid.Int32Range(-3, tickMs+3).Draw(rt, "ms")
+				tr.Elapsed(ms)
+				passed = min(max(ms, 0), tickMs-1)
+			},
 			"tick": func(rt *rapid.T) {
 				now++
+				passed = tickMs - 1
 				var want []proto.SessionID
 				for id, e := range model {
 					if !e.closing && e.deadline <= now {
@@ -181,4 +192,25 @@ func TestAgainstNaiveTable(t *testing.T) {
 			},
 		})
 	})
+}
+
+// TestLivesAreExact: whatever the timeout and the moment of the touch, a session dies behind its
+// timeout, and at most a tick behind it (spec semantics 9.2).
+func TestLivesAreExact(t *testing.T) {
+	const tickMs = 20
+	for timeout := range int32(4 * tickMs) {
+		for at := range int32(tickMs) {
+			tr := session.New(tickMs)
+			tr.Add(1, timeout, 1)
+			tr.Elapsed(at)
+			tr.Touch(1)
+			death := int32(0)
+			for len(tr.Tick()) == 0 {
+				death += tickMs
+			}
+			if life := death + tickMs - at; life <= timeout || life > timeout+tickMs {
+				t.Fatalf("a session with a timeout of %d ms, touched %d ms into a tick of %d ms, lives for %d ms", timeout, at, tickMs, life)
+			}
+		}
+	}
 }
