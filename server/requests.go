@@ -66,7 +66,10 @@ func (c *conn) handle(frame []byte) bool {
 // connection behind the answer, with zxid -1; what other servers of this protocol know
 // is merely not implemented (spec client-protocol 6.1).
 func (c *conn) unknown(r *request) bool {
-	if r.op.Known() {
+	switch {
+	case r.op.IsWrite() && r.op.Known() && c.readOnly:
+		return c.refuse(r, proto.CodeNotReadOnly)
+	case r.op.Known():
 		return c.refuse(r, proto.CodeUnimplemented)
 	}
 	r.fixed, r.last, r.code, r.zxid = true, true, proto.CodeUnimplemented, -1
