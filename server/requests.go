@@ -58,20 +58,27 @@ func (c *conn) handle(frame []byte) bool {
 		var body proto.GetSASLRequest
 		body.Decode(&cur)
 		return c.sasl(&r, &body, cur.Err())
+	case proto.OpReconfig:
+		return c.reconfig(&r, cur.Rest())
 	}
 	return c.unknown(&r)
 }
 
-// unknown answers an operation that is not offered. What no client may send closes the
-// connection behind the answer, with zxid -1; what other servers of this protocol know
-// is merely not implemented (spec client-protocol 6.1).
-func (c *conn) unknown(r *request) bool {
-	switch {
-	case r.op.IsWrite() && r.op.Known() && c.readOnly:
-		return c.refuse(r, proto.CodeNotReadOnly)
-	case r.op.Known():
-		return c.refuse(r, proto.CodeUnimplemented)
+// reconfig is refused as it is by a ZooKeeper whose reconfigEnabled is off, which is the default
+// (spec semantics 12.3): members are changed in the configuration files.
+func (c *conn) reconfig(r *request, body []byte) bool {
+	code := proto.CodeReconfigDisabled
+	if c.readOnly {
+		code = proto.CodeNotReadOnly
+	} else if _, err := proto.DecodeRequest(r.op, body); err != nil {
+		code = proto.CodeMarshallingError
 	}
+	return c.refuse(r, code)
+}
+
+// unknown answers what no client may send, with zxid -1, and closes the connection behind the
+// answer (spec client-protocol 6.1).
+func (c *conn) unknown(r *request) bool {
 	r.fixed, r.last, r.code, r.zxid = true, true, proto.CodeUnimplemented, -1
 	return c.put(r)
 }

@@ -365,6 +365,8 @@ func (c *client) parse(t *testing.T, b []byte, line string) []byte {
 		}})
 	case "whoami":
 		return c.append(b, proto.OpWhoAmI, nil)
+	case "reconfig":
+		return c.append(b, proto.OpReconfig, proto.ReconfigRequest{JoiningServers: proto.Str(arg(1)), CurConfigID: -1})
 	case "op": // a number, without a body
 		n, err := strconv.Atoi(arg(1))
 		if err != nil {

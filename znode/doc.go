@@ -56,7 +56,6 @@
 // # Divergences from ZooKeeper, on purpose
 //
 //   - A creation counter that has reached its end sticks there, but pzxid moves on.
-//   - Reconfiguration is answered with CodeUnimplemented.
 //   - createTTL without a TTL flag is refused instead of stopping the server. Inside a
 //     multi it is a plain creation, as in ZooKeeper.
 //   - What deletes containers and nodes with a time to live deletes nothing else: no persistent
