@@ -65,6 +65,41 @@ func TestTriggers(t *testing.T) {
 	}
 }
 
+// TestCloseSessionDeletesInTheOrderOfItsList: servers need not agree on what an unordered set
+// looks like, the transaction says it; what the list leaves out goes behind it (spec semantics 9.3).
+func TestCloseSessionDeletesInTheOrderOfItsList(t *testing.T) {
+	for _, tc := range []struct{ listed, want []string }{
+		{[]string{"/p/c", "/a", "/p/b"}, []string{"/p/c", "/a", "/p/b"}},
+		{[]string{"/p/c"}, []string{"/p/c", "/a", "/p/b"}},
+		{nil, []string{"/a", "/p/b", "/p/c"}},
+	} {
+		c := newCluster(t)
+		c.mustCreate("/p")
+		for _, path := range []string{"/p/b", "/a", "/p/c"} {
+			c.must(c.create(path, proto.ModeEphemeral))
+		}
+		end := zxid.Make(1, 99)
+		r := c.changes.Apply(&proto.Txn{
+			TxnHeader: proto.TxnHeader{ClientID: c.session, Type: proto.OpCloseSession, Zxid: end},
+			Body:      &proto.CloseSessionTxn{Paths: tc.listed},
+		})
+		var got []string
+		for _, trigger := range r.Triggers {
+			if trigger.Type == proto.EventNodeDeleted && trigger.Table == znode.DataTable {
+				got = append(got, trigger.Path)
+			}
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("list %v: deleted %v, want %v", tc.listed, got, tc.want)
+		}
+		for _, parent := range []string{"/", "/p"} {
+			if n := c.changes.Node(parent); n.Pzxid != end {
+				t.Errorf("list %v: pzxid of %s is %v", tc.listed, parent, n.Pzxid)
+			}
+		}
+	}
+}
+
 // TestTriggerACLs: delivery is filtered by the new node's ACL, the changed or deleted node's,
 // and for NodeChildrenChanged the parent's (spec semantics 8.5).
 func TestTriggerACLs(t *testing.T) {
