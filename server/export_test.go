@@ -1,5 +1,7 @@
 package server
 
+import "time"
+
 // Waiting returns how many requests the throttle keeps waiting.
 func (s *Server) Waiting() int {
 	s.throttle.gate.mu.Lock()
@@ -19,4 +21,10 @@ func (s *Server) OpenCensuses() int {
 	s.tree.mu.Lock()
 	defer s.tree.mu.Unlock()
 	return len(s.tree.open)
+}
+
+// ContainerPause returns the least time between two deletions of the cleaner.
+func ContainerPause(perMinute int) time.Duration {
+	c := Config{ContainersPerMinute: perMinute}
+	return c.containerPause()
 }
