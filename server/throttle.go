@@ -97,7 +97,9 @@ func (c *conn) letIn(t *throttle, frame []byte) (late, ok bool) {
 	}
 	c.holds.place = true
 	c.burst = c.s.now()
-	return t.cfg.OpWait > 0 && time.Since(began) > t.cfg.OpWait && op != proto.OpPing && op != proto.OpCloseSession, true
+	late = t.cfg.OpWait > 0 && time.Since(began) > t.cfg.OpWait && op != proto.OpPing && op != proto.OpCloseSession
+	// What is refused anyhow is refused as ever, and its connection closed.
+	return late && op.Known() && !c.who.Load().stranger, true
 }
 
 // frameOp returns the operation in a request header, false if the frame is too short for one.
