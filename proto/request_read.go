@@ -108,12 +108,13 @@ func (r SetWatches) Append(dst []byte) []byte {
 	return appendStrings(dst, r.Child)
 }
 
-// Decode implements Record. A null list is an error; empty lists become nil.
+// Decode implements Record. A null list is an error, and so is a null path in one; empty lists
+// become nil.
 func (r *SetWatches) Decode(c *jute.Cursor) {
 	r.RelativeZxid = zxid.ID(c.Long())
-	r.Data = decodeWatchList(c)
-	r.Exist = decodeWatchList(c)
-	r.Child = decodeWatchList(c)
+	r.Data = decodePaths(c)
+	r.Exist = decodePaths(c)
+	r.Child = decodePaths(c)
 }
 
 // SetWatches2 is the body of setWatches2: SetWatches with the persistent kinds.
@@ -130,11 +131,28 @@ func (r SetWatches2) Append(dst []byte) []byte {
 	return appendStrings(dst, r.PersistentRecursive)
 }
 
-// Decode implements Record. A null list is an error; empty lists become nil.
+// Decode implements Record. A null list is an error; empty lists become nil. A null path in one of
+// the persistent kinds reads as "", as in AddWatchRequest.
 func (r *SetWatches2) Decode(c *jute.Cursor) {
 	r.SetWatches.Decode(c)
 	r.Persistent = decodeWatchList(c)
 	r.PersistentRecursive = decodeWatchList(c)
+}
+
+// decodePaths reads a list in which nothing may be null.
+func decodePaths(c *jute.Cursor) []string {
+	n := c.Count(minString)
+	if n < 0 {
+		c.Fail("null list of watches")
+	}
+	if n <= 0 {
+		return nil
+	}
+	list := make([]string, n)
+	for i := range list {
+		list[i] = decodePath(c)
+	}
+	return list
 }
 
 func decodeWatchList(c *jute.Cursor) []string {

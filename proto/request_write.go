@@ -168,8 +168,9 @@ func (r *ReconfigRequest) Decode(c *jute.Cursor) {
 	r.CurConfigID = zxid.ID(c.Long())
 }
 
-// decodeRequestACLs reads the ACL list of a request. It refuses ("world", null), the one
-// identity where a null id is answered otherwise than an empty one (spec semantics 7.3).
+// decodeRequestACLs reads the ACL list of a request. It refuses null ids under the schemes that
+// every server knows and that look at the id: ZooKeeper fails on them, while it refuses empty
+// ones in words (spec semantics 7.3).
 func decodeRequestACLs(c *jute.Cursor) []ACL {
 	n := c.Count(minACL)
 	if n < 0 || c.Err() != nil {
@@ -179,11 +180,16 @@ func decodeRequestACLs(c *jute.Cursor) []ACL {
 	for i := range acl {
 		a := &acl[i]
 		a.Perms = Perms(c.Int())
-		if present := a.ID.decode(c); !present && a.ID.Scheme == worldScheme {
-			c.Fail("null id under scheme world")
+		if present := a.ID.decode(c); !present && needsID(a.ID.Scheme) {
+			c.Fail("null id in an ACL")
+			return nil
 		}
 	}
 	return acl
+}
+
+func needsID(scheme string) bool {
+	return scheme == worldScheme || scheme == "digest" || scheme == "ip"
 }
 
 func (*CreateRequest) isRequest()          {}

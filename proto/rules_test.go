@@ -23,11 +23,14 @@ func unhex(tb testing.TB, s string) []byte {
 // Where null is answered otherwise than empty, decoding decides (spec semantics 1.2, 7.3).
 func TestNullStrings(t *testing.T) {
 	const (
-		null  = "ffffffff "
-		empty = "00000000 "
-		world = "00000001 0000001f 00000005 776f726c64 "
-		auth  = "00000001 0000001f 00000004 61757468 "
-		zero  = "00000000 "
+		null   = "ffffffff "
+		empty  = "00000000 "
+		world  = "00000001 0000001f 00000005 776f726c64 "
+		auth   = "00000001 0000001f 00000004 61757468 "
+		ip     = "00000001 0000001f 00000002 6970 "
+		digest = "00000001 0000001f 00000006 646967657374 "
+		zero   = "00000000 "
+		one    = "00000001 "
 	)
 	for _, tc := range []struct {
 		op   proto.Op
@@ -58,9 +61,21 @@ func TestNullStrings(t *testing.T) {
 		{proto.OpCreate, empty + null + world + empty + zero, true},
 		{proto.OpCreate, empty + null + auth + null + zero, true},
 		{proto.OpSetACL, empty + world + null + zero, false},
+		{proto.OpSetACL, empty + digest + null + zero, false},
+		{proto.OpSetACL, empty + digest + empty + zero, true},
+		{proto.OpCreateTTL, empty + null + ip + null + zero + zero + zero, false},
+		{proto.OpCreateTTL, empty + null + ip + empty + zero + zero + zero, true},
+		{proto.OpSetACL, empty + "00000001 0000001f " + null + null + zero, true},
 		{proto.OpSetWatches, zero + zero + null + zero + zero, false},
 		{proto.OpSetWatches, zero + zero + zero + zero + null, false},
 		{proto.OpSetWatches, zero + zero + zero + zero + zero, true},
+		{proto.OpSetWatches, zero + zero + one + null + zero + zero, false},
+		{proto.OpSetWatches, zero + zero + zero + one + null + zero, false},
+		{proto.OpSetWatches, zero + zero + zero + zero + one + null, false},
+		{proto.OpSetWatches, zero + zero + one + empty + one + empty + one + empty, true},
+		{proto.OpSetWatches, zero + zero + "fffffffe" + "80000000" + "fffffffd", true},
+		{proto.OpSetWatches2, zero + zero + one + null + zero + zero + zero + zero, false},
+		{proto.OpSetWatches2, zero + zero + zero + zero + zero + one + null + one + null, true},
 		{proto.OpSetWatches2, zero + zero + zero + zero + zero + zero + null, false},
 		{proto.OpSetWatches2, zero + zero + zero + zero + zero + zero + zero, true},
 	} {
