@@ -159,6 +159,7 @@ func TestQuotaText(t *testing.T) {
 // TestNoQuota: nodes with the names of quotas in places where they are none (spec semantics 17,
 // defect 3, and the trees that quotas themselves live in).
 func TestNoQuota(t *testing.T) {
+	const mine = "count=5,bytes=5" // a usage that could be counted on
 	for _, place := range []string{
 		quotaPrefix, quotaPrefix + "/zookeeper", quotaPrefix + "/zookeeper/quota", quotaPrefix + "/zookeeper/quota/a",
 		"/zookeeper", "/zookeeper/quotas", "/zookeeper/quotas/a", "/a",
@@ -174,9 +175,9 @@ func TestNoQuota(t *testing.T) {
 			c.mustCreate(place)
 		}
 		c.must(c.createWith(place+"/zookeeper_limits", "countHardLimit=0"))
-		c.must(c.createWith(place+"/zookeeper_stats", "mine"))
+		c.must(c.createWith(place+"/zookeeper_stats", mine))
 		c.mustCreate("/a/b", "/c", "/zookeeper/x/y", quotaPrefix+"/a/z", "/zookeeper/quotas/a/b")
-		if got := string(c.tree.nodes[place+"/zookeeper_stats"].Data); got != "mine" {
+		if got := string(c.tree.nodes[place+"/zookeeper_stats"].Data); got != mine {
 			t.Errorf("%q: the data of an ordinary node became %q", place, got)
 		}
 		for _, name := range []string{"/zookeeper_limits", "/zookeeper_stats"} {
