@@ -63,6 +63,12 @@ type Config struct {
 	// MaxOutput is the number of bytes of unsent output at which a connection that
 	// still gets watch events is closed. Default 16 MiB.
 	MaxOutput int
+	// MaxAnswer bounds the answer to one read in bytes: longer lists, and what goes beyond it
+	// in a multiRead, are refused. Default 32 MiB, or 4 MaxFrame if that is more.
+	MaxAnswer int
+	// MaxWatchBytes is the memory that the watches of one connection may take, as
+	// watch.Registry.Add counts it; one that takes more is closed. Default 256 MiB.
+	MaxWatchBytes int
 	// Window is the number of proposed and not yet applied transactions at which a
 	// leader stops taking requests. Default 10 000.
 	Window int
@@ -139,6 +145,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxOutstanding, 1000)
 	setDefault(&c.GlobalOutstanding, 1000)
 	setDefault(&c.MaxOutput, 16<<20)
+	setDefault(&c.MaxAnswer, max(32<<20, 4*c.MaxFrame))
+	setDefault(&c.MaxWatchBytes, 256<<20)
 	setDefault(&c.Window, 10_000)
 	setDefault(&c.Backlog, 64<<10)
 	setDefault(&c.ContainerInterval, time.Minute)

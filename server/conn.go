@@ -234,6 +234,7 @@ func (c *conn) enqueue(r *request) {
 	r.holds, c.holds = c.holds, holding{}
 	c.queue.push(r)
 	c.owed += r.cost
+	c.s.stats.weigh(r.cost)
 	c.queued.Store(int32(c.queue.len()))
 	c.s.stats.outstanding.Add(1)
 	c.full = c.hold()
@@ -242,6 +243,7 @@ func (c *conn) enqueue(r *request) {
 // dequeue removes the head of the queue. The caller holds c.mu.
 func (c *conn) dequeue() {
 	c.owed -= c.queue.at(0).cost
+	c.s.stats.weigh(-c.queue.at(0).cost)
 	if t := c.s.throttle; t != nil {
 		t.release(c.queue.at(0).holds)
 	}
@@ -254,12 +256,13 @@ func (c *conn) dequeue() {
 }
 
 // hold reports whether the connection must not be read for now: its own or everybody's
-// unanswered requests are too many, the answers to them promise to be too long, or it does
-// not take its answers. The caller holds c.mu.
+// unanswered requests are too many or too large, the answers to them promise to be too long, or
+// it does not take its answers. The caller holds c.mu.
 func (c *conn) hold() bool {
 	n := c.queue.len()
 	return n >= c.s.cfg.MaxOutstanding || len(c.out) > softOutput || c.owed > c.s.cfg.MaxOutput/2 ||
-		n > 0 && c.s.stats.outstanding.Load() > int64(c.s.cfg.GlobalOutstanding)
+		n > 0 && (c.s.stats.outstanding.Load() > int64(c.s.cfg.GlobalOutstanding) ||
+			c.s.stats.heavy.Load() > maxHeavy)
 }
 
 // awaitRoom blocks the reader until the connection may be read again.
@@ -288,9 +291,11 @@ func (c *conn) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.s.stats.outstanding.Add(-int64(c.queue.len()))
-	if t := c.s.throttle; t != nil {
-		for i := range c.queue.len() {
-			t.release(c.queue.at(i).holds)
+	for i := range c.queue.len() {
+		r := c.queue.at(i)
+		c.s.stats.weigh(-r.cost)
+		if t := c.s.throttle; t != nil {
+			t.release(r.holds)
 		}
 	}
 	c.queue = queue{}

@@ -96,12 +96,14 @@
 //
 // # Limits
 //
-// Frames by Config.MaxFrame: close. Connections by MaxCnxns and MaxClientCnxns: reset. Unanswered
-// requests by MaxOutstanding, GlobalOutstanding, and half of MaxOutput for what their answers
-// are estimated to be: the connection is not read. Unsent output: at 256 KiB the connection is
+// Frames by Config.MaxFrame, the first one by 16 KiB: close. Connections by MaxCnxns and MaxClientCnxns: reset. Unanswered
+// requests by MaxOutstanding, GlobalOutstanding, and half of MaxOutput for what they hold
+// and their answers are estimated to be: the connection is not read; 48 MiB of that for all
+// connections: those with unanswered requests are not. The answer to one read by MaxAnswer: refused.
+// Watches by MaxWatchBytes: close. Unsent output: at 256 KiB the connection is
 // neither read nor has queued reads answered, at MaxOutput it is closed. Transactions in flight by Window and 64 MiB: the
 // primary stops taking requests. Broadcasts that are a second old: no changes are applied until
-// they are over. Identities of a connection: 64, then authentication fails.
+// they are over. Identities of a connection: 64 and 64 KiB, then authentication fails.
 //
 // The package follows spec client-protocol, and spec semantics 8, 9, 14 and 15.
 package server

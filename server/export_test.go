@@ -28,3 +28,6 @@ func ContainerPause(perMinute int) time.Duration {
 	c := Config{ContainersPerMinute: perMinute}
 	return c.containerPause()
 }
+
+// Heavy returns the costs of all requests in the connections' queues, of those that weigh.
+func (s *Server) Heavy() int64 { return s.stats.heavy.Load() }

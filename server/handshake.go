@@ -54,6 +54,10 @@ func (c *conn) handshake() bool {
 	}
 }
 
+// maxConnect bounds the first frame: the longest of any client is not a tenth of it, and nobody
+// knows yet who is talking.
+const maxConnect = keptInput
+
 // firstFrame reads until the first frame is complete. A four-letter word is answered here.
 func (c *conn) firstFrame() ([]byte, bool) {
 	checked := false
@@ -65,7 +69,7 @@ func (c *conn) firstFrame() ([]byte, bool) {
 			}
 			checked = true
 		}
-		frame, ok, err := c.in.frame(c.s.cfg.MaxFrame)
+		frame, ok, err := c.in.frame(min(c.s.cfg.MaxFrame, maxConnect))
 		if err != nil {
 			c.s.log.Debug().Str("client", c.remote).Err(err).Msg("closing a connection that does not speak the protocol")
 			c.kill("bad first frame")

@@ -41,8 +41,17 @@ func (s *Server) identity(ids []proto.ID) *identity {
 	return who
 }
 
-// maxIDs bounds the identities of one connection.
-const maxIDs = 64
+// maxLogged bounds what is logged of a text that a client has made up.
+const maxLogged = 64
+
+// The identities of one connection travel with each of its writes, to the leader and into the
+// transaction of a node whose ACL names them.
+const (
+	// maxIDs bounds their number.
+	maxIDs = 64
+	// maxIDBytes bounds their length as in an envelope.
+	maxIDBytes = 64 << 10
+)
 
 // auth adds an identity to the connection. It counts for every request behind this one,
 // whenever that is answered; the reply comes in its turn (spec client-protocol 7.1).
@@ -56,13 +65,14 @@ func (c *conn) auth(r *request, p *proto.AuthPacket, malformed error) bool {
 	case verdict == auth.Elsewhere:
 		r.silent, r.last = true, true
 	case verdict != auth.Accepted || !c.identify(ids):
-		c.s.log.Info().Str("client", c.remote).Str("scheme", p.Scheme).Msg("authentication failed")
+		c.s.log.Info().Str("client", c.remote).Str("scheme", p.Scheme[:min(len(p.Scheme), maxLogged)]).Msg("authentication failed")
 		r.code, r.last = proto.CodeAuthFailed, true
 	}
 	return c.put(r)
 }
 
-// identify adds identities to those of the connection, unless these become too many.
+// identify adds identities to those of the connection, unless these become too many or too
+// long.
 func (c *conn) identify(ids []proto.ID) bool {
 	old := c.who.Load().ids
 	all := append(make([]proto.ID, 0, len(old)+len(ids)), old...)
@@ -75,7 +85,11 @@ func (c *conn) identify(ids []proto.ID) bool {
 		return false
 	}
 	if len(all) > len(old) {
-		c.who.Store(c.s.identity(all))
+		who := c.s.identity(all)
+		if len(who.encoded) > maxIDBytes {
+			return false
+		}
+		c.who.Store(who)
 	}
 	return true
 }

@@ -35,7 +35,8 @@ type request struct {
 	zxid   zxid.ID
 	// upgrade requests create a session that is in use already: nobody hears of it.
 	upgrade bool
-	// cost estimates the bytes of the answer to a read, beyond the usual hundred.
+	// cost estimates the bytes that the request holds while it waits, and those of the answer to
+	// a read, beyond the usual hundred.
 	cost   int
 	path   string
 	census *census       // of getAllChildrenNumber, nil where none is needed

@@ -64,7 +64,7 @@ func (c *conn) answer(r *request) {
 	case proto.OpMultiRead:
 		c.reply(h, c.multiRead(r))
 	case proto.OpGetEphemerals:
-		c.reply(h, c.ephemerals(r.body.(*proto.GetEphemeralsRequest).PrefixPath))
+		c.answerEphemerals(r.body.(*proto.GetEphemeralsRequest).PrefixPath, h)
 	case proto.OpWhoAmI:
 		c.reply(h, c.whoAmI(r.who))
 	case proto.OpCloseSession: // of a local session
@@ -109,7 +109,7 @@ func (c *conn) answerExists(r *request, h proto.ReplyHeader) {
 }
 
 func (c *conn) answerGetChildren(r *request, h proto.ReplyHeader) {
-	names, stat, code := znode.GetChildren(c.s.tree.store, r.path, r.who.judged)
+	names, stat, code := znode.GetChildren(c.s.tree.store, r.path, r.who.judged, c.s.cfg.MaxAnswer)
 	if h.Err = code; code != proto.CodeOK {
 		c.bare(h)
 		return
@@ -133,19 +133,29 @@ func (c *conn) node(path string) *znode.Node {
 	return c.s.tree.store.Node(path)
 }
 
-// multiRead answers each operation on its own; it sets no watches.
+// multiRead answers each operation on its own; it sets no watches. One request can ask for the
+// same large node tens of thousands of times: where the answer becomes too long, the operations
+// that are left are refused.
 func (c *conn) multiRead(r *request) proto.MultiResponse {
 	ops := r.body.(*proto.MultiRequest).Ops
 	results := make([]proto.MultiResult, len(ops))
+	left := c.s.cfg.MaxAnswer
 	for i := range ops {
 		res := &results[i]
+		if left < 0 {
+			*res = proto.MultiResult{Type: proto.OpError, Err: proto.CodeMarshallingError}
+			continue
+		}
 		res.Type = ops[i].Op
 		path := ops[i].Request.(*proto.ReadRequest).Path
 		var code proto.Code
 		if ops[i].Op == proto.OpGetData {
 			res.Data, res.Stat, code = znode.GetData(c.s.tree.store, path, r.who.judged)
 		} else {
-			res.Children, res.Stat, code = znode.GetChildren(c.s.tree.store, path, r.who.judged)
+			res.Children, res.Stat, code = znode.GetChildren(c.s.tree.store, path, r.who.judged, left)
+		}
+		if left -= resultBytes(res); left < 0 {
+			code = proto.CodeMarshallingError
 		}
 		if code != proto.CodeOK {
 			*res = proto.MultiResult{Type: proto.OpError, Err: code}
@@ -154,18 +164,34 @@ func (c *conn) multiRead(r *request) proto.MultiResponse {
 	return proto.MultiResponse{Results: results}
 }
 
-// ephemerals lists the session's ephemeral nodes whose paths begin with prefix.
-func (c *conn) ephemerals(prefix string) proto.GetEphemeralsResponse {
+// resultBytes is how much room the data or the names of a result take in an answer.
+func resultBytes(r *proto.MultiResult) int {
+	n := len(r.Data)
+	for _, name := range r.Children {
+		n += 4 + len(name)
+	}
+	return n
+}
+
+// answerEphemerals lists the session's ephemeral nodes whose paths begin with prefix.
+func (c *conn) answerEphemerals(prefix string, h proto.ReplyHeader) {
 	var paths []string
+	left := c.s.cfg.MaxAnswer
 	bare := strings.TrimFunc(prefix, func(r rune) bool { return r <= ' ' }) // what Java's trim leaves
 	all := bare == "" || bare == znode.RootPath
 	c.s.tree.store.Ephemerals(c.session, func(path string) bool {
 		if all || strings.HasPrefix(path, prefix) {
+			left -= 4 + len(path)
 			paths = append(paths, path)
 		}
-		return true
+		return left >= 0
 	})
-	return proto.GetEphemeralsResponse{Ephemerals: paths}
+	if left < 0 {
+		h.Err = proto.CodeMarshallingError
+		c.bare(h)
+		return
+	}
+	c.reply(h, proto.GetEphemeralsResponse{Ephemerals: paths})
 }
 
 // whoAmI lists identities; of a digest, the user alone.

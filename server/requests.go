@@ -19,7 +19,7 @@ func (c *conn) handle(frame []byte) bool {
 	cur := jute.NewCursor(frame)
 	var h proto.RequestHeader
 	h.Decode(&cur)
-	r := request{xid: h.Xid, op: h.Op, since: c.burst, who: c.who.Load()}
+	r := request{xid: h.Xid, op: h.Op, since: c.burst, who: c.who.Load(), cost: decodedCost * len(frame)}
 	if r.who.stranger && h.Op != proto.OpAuth && h.Op != proto.OpSASL {
 		return c.turnAway(&r)
 	}
@@ -95,7 +95,7 @@ func (c *conn) read(r *request, malformed error) bool {
 	if malformed != nil {
 		return c.refuse(r, proto.CodeMarshallingError)
 	}
-	r.cost = c.warm(r)
+	r.cost += c.warm(r)
 	return c.put(r)
 }
 
@@ -123,6 +123,10 @@ func (c *conn) warm(r *request) (cost int) {
 	}
 	return cost
 }
+
+// decodedCost is how many times its length a request is taken to hold in memory while it waits:
+// the shortest elements of lists grow that much when they are decoded.
+const decodedCost = 4
 
 // nameCost is what a child's name is taken for in an answer.
 const nameCost = 24
@@ -192,6 +196,7 @@ func (c *conn) write(r *request, body []byte) bool {
 		return c.put(r)
 	}
 	r.wait = forCommit
+	r.cost = len(body) + len(r.who.encoded)
 	if c.local.Load() && c.s.cfg.LocalSessionsUpgrading && createsEphemeral(r.op, body) {
 		c.upgrade(r)
 	}

@@ -24,7 +24,7 @@ func (c *conn) sasl(r *request, p *proto.GetSASLRequest, malformed error) bool {
 		c.s.log.Warn().Str("client", c.remote).Err(err).Msg("SASL authentication failed")
 		return c.saslFailed(r)
 	case !c.identify(ids):
-		c.s.log.Warn().Str("client", c.remote).Msg("too many identities of one connection")
+		c.s.log.Warn().Str("client", c.remote).Msg("too many or too long identities of one connection")
 		return c.saslFailed(r)
 	case len(ids) > 0:
 		c.s.log.Info().Str("client", c.remote).Stringer("session", c.session).Str("user", ids[0].ID).

@@ -7,6 +7,7 @@ import "sync/atomic"
 type stats struct {
 	received, sent atomic.Int64 // packets, events included
 	outstanding    atomic.Int64 // requests in the connections' queues
+	heavy          atomic.Int64 // bytes: their costs, of those that weigh
 	rejected       atomic.Int64 // connections refused for a limit
 
 	handshakesFailed, handshakesRefused atomic.Int64 // of TLS
@@ -14,6 +15,23 @@ type stats struct {
 	latencyCount, latencySum atomic.Int64 // ms
 	// latencyMin holds the minimum plus one, so that zero is "none yet".
 	latencyMin, latencyMax atomic.Int64
+}
+
+const (
+	// light is the cost up to which a request does not weigh: the bound on their number does
+	// for these.
+	light = 16 << 10
+	// maxHeavy is the sum of the costs of all connections above which only those without
+	// unanswered requests are read. It is below what a follower's link to its leader may
+	// queue, so that a few clients that write much at once do not break that.
+	maxHeavy = 48 << 20
+)
+
+// weigh books the cost of a request that enters a queue, or, negative, of one that leaves it.
+func (s *stats) weigh(cost int) {
+	if cost > light || cost < -light {
+		s.heavy.Add(int64(cost))
+	}
 }
 
 // latencies collects answers before they are added to stats.

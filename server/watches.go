@@ -9,8 +9,16 @@ import (
 
 // addWatch lets this connection watch a path. The caller holds the tree's lock, so that
 // the watch begins at exactly the state that the request's reply shows.
+//
+// A client that watches more than it may is sent away: a watch that it believes in and that is
+// not there would be worse. The caller holds c.mu as well.
 func (c *conn) addWatch(path string, mode watch.Mode) {
-	c.s.watches.Add(c.watcher, path, mode)
+	bytes := c.s.watches.Add(c.watcher, path, mode)
+	if bytes > c.s.cfg.MaxWatchBytes && !c.closed {
+		c.s.log.Warn().Str("client", c.remote).Stringer("session", c.session).Int("bytes", bytes).
+			Msg("closing a connection that watches too much")
+		c.killLocked("watch limit")
+	}
 }
 
 // answerAddWatch sets a watch that stays. The path may be any string, and no permission is

@@ -373,7 +373,7 @@ func (m *model) differences(tree *memTree) string {
 		if acl, _, _ := znode.GetACL(tree, path, admin); !slices.Equal(acl, want.acl) {
 			fmt.Fprintf(&b, "%q: ACL %v, want %v\n", path, acl, want.acl)
 		}
-		if names, _, _ := znode.GetChildren(tree, path, admin); !slices.Equal(names, m.children(path)) {
+		if names, _, _ := znode.GetChildren(tree, path, admin, math.MaxInt); !slices.Equal(names, m.children(path)) {
 			fmt.Fprintf(&b, "%q: children %v, want %v\n", path, names, m.children(path))
 		}
 		if n := tree.nodes[path]; n.Created != want.born {

@@ -122,7 +122,7 @@ func TestPitfall29FreshTree(t *testing.T) {
 	if acl, _, _ := znode.GetACL(tree, "/zookeeper/config", nil); !slices.Equal(acl, proto.WorldACL(proto.PermRead)) {
 		t.Errorf("config: %v", acl)
 	}
-	if names, _, _ := znode.GetChildren(tree, "/zookeeper", nil); !slices.Equal(names, []string{"config", "quota"}) {
+	if names, _, _ := znode.GetChildren(tree, "/zookeeper", nil, math.MaxInt); !slices.Equal(names, []string{"config", "quota"}) {
 		t.Errorf("children %v", names)
 	}
 }
@@ -249,13 +249,13 @@ func TestReadOrder(t *testing.T) {
 	} {
 		_, e := znode.Exists(c.tree, tc.path, nil)
 		_, _, d := znode.GetData(c.tree, tc.path, nil)
-		_, _, k := znode.GetChildren(c.tree, tc.path, nil)
+		_, _, k := znode.GetChildren(c.tree, tc.path, nil, math.MaxInt)
 		_, _, a := znode.GetACL(c.tree, tc.path, nil)
 		if e != tc.exists || d != tc.data || k != tc.children || a != tc.acls {
 			t.Errorf("%q: exists %v, getData %v, getChildren %v, getACL %v", tc.path, e, d, k, a)
 		}
 	}
-	names, stat, _ := znode.GetChildren(c.tree, "/", nil)
+	names, stat, _ := znode.GetChildren(c.tree, "/", nil, math.MaxInt)
 	if want := []string{"free", "locked", "mine", "shut", "zookeeper"}; !slices.Equal(names, want) || stat.NumChildren != 5 {
 		t.Errorf("children of the root %v, %+v", names, stat)
 	}

@@ -30,17 +30,26 @@ func GetData(v View, path string, ids []proto.ID) ([]byte, proto.Stat, proto.Cod
 }
 
 // GetChildren returns the names of the node's children, ascending, and its Stat: the answer
-// to getChildren and to getChildren2.
-func GetChildren(v View, path string, ids []proto.ID) ([]string, proto.Stat, proto.Code) {
+// to getChildren and to getChildren2. A list that would be longer than limit, in bytes as it is
+// sent, is refused with CodeMarshallingError.
+func GetChildren(v View, path string, ids []proto.ID, limit int) ([]string, proto.Stat, proto.Code) {
 	n, code := readable(v, path, proto.PermRead, ids)
 	if code != proto.CodeOK {
 		return nil, proto.Stat{}, code
 	}
+	const header = 4 // the length in front of each name
+	if int64(n.NumChildren)*(header+1) > int64(limit) {
+		return nil, proto.Stat{}, proto.CodeMarshallingError
+	}
 	names := make([]string, 0, max(0, n.NumChildren))
 	v.Children(canonical(path), func(name string) bool {
+		limit -= header + len(name)
 		names = append(names, name)
-		return true
+		return limit >= 0
 	})
+	if limit < 0 {
+		return nil, proto.Stat{}, proto.CodeMarshallingError
+	}
 	return names, n.Stat(), proto.CodeOK
 }
 

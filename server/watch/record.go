@@ -110,6 +110,7 @@ func (r *Registry[C]) release(i uint32) {
 // count books a record that is about to be linked, or was unlinked.
 func (r *Registry[C]) count(rec *record, by int) {
 	r.size.Add(int64(by))
+	r.members.at(rec.conn()).bytes += by * (recordBytes + len(r.paths.at(rec.path).name))
 	other := inTree // the other kind of list of the data table
 	switch rec.kind() {
 	case inChild:

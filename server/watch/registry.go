@@ -70,6 +70,10 @@ type record struct {
 	hashLink           uint32
 }
 
+// recordBytes is what a record is taken for beside the length of its path: itself, the path's
+// entry, and both of their places in an index, rounded up.
+const recordBytes = 80
+
 // key is owner without the marks.
 func key(conn, kind uint32) uint32 { return conn<<2 | kind }
 
@@ -118,6 +122,7 @@ type member[C any] struct {
 	first uint32 // its records
 	data  uint32 // the paths it watches in the data table
 	live  bool
+	bytes int // what its records take, see recordBytes
 }
 
 // Counts are the sizes of a Registry. A connection that watches a path in one table in
@@ -210,12 +215,15 @@ func (r *Registry[C]) Leave(id ID) {
 }
 
 // Add lets a connection watch a path. Doing it twice is doing it once. It does
-// nothing for a connection that has left.
-func (r *Registry[C]) Add(id ID, path string, mode Mode) {
+// nothing for a connection that has left. It returns the bytes that the connection's watches
+// take: of each path its own length, whoever else watches it, and something for its record in
+// each of the lists that it is in.
+func (r *Registry[C]) Add(id ID, path string, mode Mode) (bytes int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.members.at(uint32(id)).live {
-		return
+	m := r.members.at(uint32(id))
+	if !m.live {
+		return 0
 	}
 	p := r.path(path)
 	if p == none {
@@ -232,6 +240,7 @@ func (r *Registry[C]) Add(id ID, path string, mode Mode) {
 		}
 		r.records.at(i).owner |= marks
 	}
+	return m.bytes
 }
 
 // Has reports whether the connection watches exactly this path in this mode.

@@ -68,6 +68,40 @@ func TestWatchesEndWithTheConnection(t *testing.T) {
 	}
 }
 
+// TestWatchBytes: what a connection's watches take grows with each new one by no less than its
+// path, does not with one that is there already, and is given back.
+func TestWatchBytes(t *testing.T) {
+	r := watch.New[string]()
+	a, b := r.Join("a"), r.Join("b")
+	one := r.Add(a, "/x", watch.Data)
+	path := "/" + strings.Repeat("p", 1000)
+	two := r.Add(a, path, watch.Data)
+	if one <= 2 || two < one+len(path) {
+		t.Fatalf("%d bytes with one watch, %d with that of a path of %d", one, two, len(path))
+	}
+	if again := r.Add(a, path, watch.Data); again != two {
+		t.Errorf("%d bytes when it is set twice, want %d", again, two)
+	}
+	if other := r.Add(b, path, watch.Data); other != two-one {
+		t.Errorf("%d bytes for another connection, want %d", other, two-one)
+	}
+	if both := r.Add(a, path, watch.Persistent); both != two+(two-one) {
+		t.Errorf("%d bytes in both tables, want %d", both, two+(two-one))
+	}
+	r.Remove(a, path, watch.Any)
+	fire(t, r, znode.DataTable, "/x")
+	if left := r.Add(a, "/x", watch.Data); left != one {
+		t.Errorf("%d bytes when all but one are gone, want %d", left, one)
+	}
+	r.Leave(b)
+	if gone := r.Add(b, path, watch.Data); gone != 0 {
+		t.Errorf("%d bytes of a connection that has left", gone)
+	}
+	if next := r.Add(r.Join("c"), "/x", watch.Data); next != one {
+		t.Errorf("%d bytes for a connection in the place of one that has left, want %d", next, one)
+	}
+}
+
 // What ZooKeeper counts is connections per path and table, not modes.
 func TestCountsIgnoreModes(t *testing.T) {
 	r := watch.New[string]()
