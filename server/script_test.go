@@ -22,7 +22,7 @@ import (
 // TestScripts runs the protocol scripts of testdata/scripts. Each file starts its own
 // servers; a client is named by its first use. The commands:
 //
-//	servers n=<n> [max-client-cnxns=<n>] [max-outstanding=<n>] ...   start
+//	servers n=<n> [max-client-cnxns=<n>] [global-outstanding=<n>] ...   start
 //	        [local | upgrading]               with local sessions, with or without upgrade
 //	connect <client> [server=<n>] [timeout=] [last-zxid=] [readonly | ro] [like=<client>]
 //	        [bad-password] [id=] [nowait]     handshake; "like" renews that client's session;
@@ -85,6 +85,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 			c.MaxCnxns = num("max-cnxns", 0)
 			c.MaxFrame = num("max-frame", 0)
 			c.MaxOutstanding = num("max-outstanding", 0)
+			c.GlobalOutstanding = num("global-outstanding", 0)
 			c.Throttle = &conf.Throttle{
 				Requests: num("throttle", 0), StaleLatency: d.HasArg("stale-latency"),
 				LargeRequest: num("large", -1), LargeRequestBytes: num("large-bytes", 0),
