@@ -122,17 +122,18 @@ func TestConnectRequests(t *testing.T) {
 	owner.must(proto.OpPing, nil)
 }
 
-// The limit is the longest frame that is taken, before and in a session.
+// The limit is the longest frame that is taken; before there is a session it is a smaller one.
 func TestLongestFrame(t *testing.T) {
 	m := newTwin(t, 1, nil).members[0]
-	c := m.dial(t)
-	longest := make([]byte, proto.DefaultMaxFrame)
 	connect := proto.ConnectRequest{TimeOut: 1000, HasReadOnly: true}
-	copy(longest, connect.Append(nil))
-	c.write(framed(longest))
+	first := make([]byte, longestFirst)
+	copy(first, connect.Append(nil))
+	c := m.dial(t)
+	c.write(framed(first))
 	if c.connected(); c.session == 0 {
 		t.Fatal("refused")
 	}
+	longest := make([]byte, proto.DefaultMaxFrame)
 	for range 2 {
 		c.must(proto.OpPing, raw(longest[headerBytes:]))
 	}
@@ -140,7 +141,15 @@ func TestLongestFrame(t *testing.T) {
 	if rest := c.closed(); len(rest) > 0 {
 		t.Errorf("%x instead of silence", rest)
 	}
+	c = m.dial(t)
+	c.write(framed(append(first, 0)))
+	if rest := c.closed(); len(rest) > 0 {
+		t.Errorf("%x instead of silence, before there is a session", rest)
+	}
 }
+
+// longestFirst is the length of the longest first frame (docs/operations.md).
+const longestFirst = 16 << 10
 
 // headerBytes is the length of a request header.
 const headerBytes = 8
