@@ -13,7 +13,7 @@ import (
 // that are a byte longer.
 func TestLongAnswersAreRefused(t *testing.T) {
 	const most = 8 << 10
-	m := newTwin(t, 1, func(c *server.Config) { c.MaxAnswer = most }).members[0]
+	m := newTwin(t, 1, func(c *server.Config) { c.MaxList = most }).members[0]
 	c := m.connect(t)
 	c.create("/list", "", proto.ModePersistent)
 	name := strings.Repeat("n", most/2-4-1)

@@ -63,9 +63,11 @@ type Config struct {
 	// MaxOutput is the number of bytes of unsent output at which a connection that
 	// still gets watch events is closed. Default 16 MiB.
 	MaxOutput int
-	// MaxAnswer bounds the answer to one read in bytes: longer lists, and what goes beyond it
-	// in a multiRead, are refused. Default 32 MiB, or 4 MaxFrame if that is more.
-	MaxAnswer int
+	// MaxAnswer bounds the answer to a multiRead in bytes: what goes beyond it is refused. Default
+	// 32 MiB, or 4 MaxFrame if that is more. MaxList bounds lists of names and paths, which
+	// clients that have raised their own limit expect whole (spec client-protocol 2); a frame has no
+	// room for more than twice its default, 1 GiB.
+	MaxAnswer, MaxList int
 	// MaxWatchBytes is the memory that the watches of one connection may take, as
 	// watch.Registry.Add counts it; one that takes more is closed. Default 256 MiB.
 	MaxWatchBytes int
@@ -146,6 +148,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.GlobalOutstanding, 1000)
 	setDefault(&c.MaxOutput, 16<<20)
 	setDefault(&c.MaxAnswer, max(32<<20, 4*c.MaxFrame))
+	setDefault(&c.MaxList, 1<<30)
 	setDefault(&c.MaxWatchBytes, 256<<20)
 	setDefault(&c.Window, 10_000)
 	setDefault(&c.Backlog, 64<<10)

@@ -99,7 +99,8 @@
 // Frames by Config.MaxFrame, the first one by 16 KiB: close. Connections by MaxCnxns and MaxClientCnxns: reset. Unanswered
 // requests by MaxOutstanding, GlobalOutstanding, and half of MaxOutput for what they hold
 // and their answers are estimated to be: the connection is not read; 48 MiB of that for all
-// connections: those with unanswered requests are not. The answer to one read by MaxAnswer: refused.
+// connections: those with unanswered requests are not. The answer to a multiRead by
+// MaxAnswer, lists by MaxList: refused.
 // Watches by MaxWatchBytes: close. Unsent output: at 256 KiB the connection is
 // neither read nor has queued reads answered, at MaxOutput it is closed. Transactions in flight by Window and 64 MiB: the
 // primary stops taking requests. Broadcasts that are a second old: no changes are applied until

@@ -65,7 +65,7 @@ const (
 )
 
 func siegeConfig(c *server.Config) {
-	c.MaxFrame, c.MaxOutput, c.MaxAnswer, c.MaxWatchBytes = siegeFrame, siegeOutput, siegeOutput, siegeOutput
+	c.MaxFrame, c.MaxOutput, c.MaxAnswer, c.MaxList, c.MaxWatchBytes = siegeFrame, siegeOutput, siegeOutput, siegeOutput, siegeOutput
 	c.SessionlessTimeout, c.WriteTimeout = tick, tick
 	c.GlobalOutstanding = 1 << 20 // no attacker is held back for what others do
 }

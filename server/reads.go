@@ -109,7 +109,7 @@ func (c *conn) answerExists(r *request, h proto.ReplyHeader) {
 }
 
 func (c *conn) answerGetChildren(r *request, h proto.ReplyHeader) {
-	names, stat, code := znode.GetChildren(c.s.tree.store, r.path, r.who.judged, c.s.cfg.MaxAnswer)
+	names, stat, code := znode.GetChildren(c.s.tree.store, r.path, r.who.judged, c.s.cfg.MaxList)
 	if h.Err = code; code != proto.CodeOK {
 		c.bare(h)
 		return
@@ -176,7 +176,7 @@ func resultBytes(r *proto.MultiResult) int {
 // answerEphemerals lists the session's ephemeral nodes whose paths begin with prefix.
 func (c *conn) answerEphemerals(prefix string, h proto.ReplyHeader) {
 	var paths []string
-	left := c.s.cfg.MaxAnswer
+	left := c.s.cfg.MaxList
 	bare := strings.TrimFunc(prefix, func(r rune) bool { return r <= ' ' }) // what Java's trim leaves
 	all := bare == "" || bare == znode.RootPath
 	c.s.tree.store.Ephemerals(c.session, func(path string) bool {
