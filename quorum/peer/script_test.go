@@ -307,6 +307,7 @@ func TestFollowerSendsLearnersAway(t *testing.T) {
 		synctest.Wait()
 		s.votes(for2)
 		s.await("server 2 is dialed", func() bool { return s.lastLink() == 1001 })
+		synctest.Wait()
 		if !s.hungUp(7) {
 			t.Error("an early learner of a server that follows is left waiting")
 		}
@@ -334,6 +335,7 @@ func TestUnreachableLeaderIsGivenUp(t *testing.T) {
 		if took := time.Since(began); took > 1100*time.Millisecond {
 			t.Errorf("it took %v", took)
 		}
+		synctest.Wait()
 		if !s.hungUp(1001) {
 			t.Error("the dialing goes on")
 		}
