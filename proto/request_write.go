@@ -169,8 +169,8 @@ func (r *ReconfigRequest) Decode(c *jute.Cursor) {
 }
 
 // decodeRequestACLs reads the ACL list of a request. It refuses null ids under the schemes that
-// every server knows and that look at the id: ZooKeeper fails on them, while it refuses empty
-// ones in words (spec semantics 7.3).
+// look at the id: ZooKeeper fails on them where it has the scheme, while an empty id is a text
+// that it judges (spec semantics 7.3).
 func decodeRequestACLs(c *jute.Cursor) []ACL {
 	n := c.Count(minACL)
 	if n < 0 || c.Err() != nil {
@@ -189,7 +189,11 @@ func decodeRequestACLs(c *jute.Cursor) []ACL {
 }
 
 func needsID(scheme string) bool {
-	return scheme == worldScheme || scheme == "digest" || scheme == "ip"
+	switch scheme {
+	case worldScheme, "digest", "ip", "x509", "sasl":
+		return true
+	}
+	return false
 }
 
 func (*CreateRequest) isRequest()          {}

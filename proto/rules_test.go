@@ -29,6 +29,8 @@ func TestNullStrings(t *testing.T) {
 		auth   = "00000001 0000001f 00000004 61757468 "
 		ip     = "00000001 0000001f 00000002 6970 "
 		digest = "00000001 0000001f 00000006 646967657374 "
+		x509   = "00000001 0000001f 00000004 78353039 "
+		sasl   = "00000001 0000001f 00000004 7361736c "
 		zero   = "00000000 "
 		one    = "00000001 "
 	)
@@ -63,6 +65,10 @@ func TestNullStrings(t *testing.T) {
 		{proto.OpSetACL, empty + world + null + zero, false},
 		{proto.OpSetACL, empty + digest + null + zero, false},
 		{proto.OpSetACL, empty + digest + empty + zero, true},
+		{proto.OpSetACL, empty + x509 + null + zero, false},
+		{proto.OpSetACL, empty + x509 + empty + zero, true},
+		{proto.OpCreate, empty + null + sasl + null + zero, false},
+		{proto.OpCreate, empty + null + sasl + empty + zero, true},
 		{proto.OpCreateTTL, empty + null + ip + null + zero + zero + zero, false},
 		{proto.OpCreateTTL, empty + null + ip + empty + zero + zero + zero, true},
 		{proto.OpSetACL, empty + "00000001 0000001f " + null + null + zero, true},

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/proto/jute"
 	"github.com/zabkeeper/zabkeeper/server"
 	"github.com/zabkeeper/zabkeeper/server/zktest"
 )
@@ -63,5 +64,41 @@ func TestSchemesJudgeEverywhere(t *testing.T) {
 				owner.must(proto.OpDelete, proto.DeleteRequest{Path: path + "-later", Version: -1})
 			}
 		}
+	}
+}
+
+// A null id is refused under every scheme that looks at it, before anybody is asked, and stores
+// nothing; an empty one is a certificate without a name, and a user without one.
+func TestNullIDs(t *testing.T) {
+	w := newTwin(t, 2, func(c *server.Config) {
+		withSASL(c)
+		c.Auth.X509, c.Schemes.X509, c.Schemes.SASL = true, true, true
+	})
+	c := w.members[1].connect(t)
+	for _, scheme := range []string{"x509", "sasl"} {
+		path := "/" + scheme
+		create := func(id []byte) raw {
+			b := jute.AppendBuffer(jute.AppendString(nil, path), nil)
+			b = jute.AppendInt(jute.AppendCount(b, 1), int32(proto.PermAll))
+			b = jute.AppendBuffer(jute.AppendString(b, scheme), id)
+			return jute.AppendInt(b, 0)
+		}
+		if r := c.call(proto.OpCreate, create(nil)); r.Err != proto.CodeMarshallingError {
+			t.Errorf("a null id of %s: %v", scheme, r.Err)
+		}
+		if r := c.call(proto.OpExists, proto.ReadRequest{Path: path}); r.Err != proto.CodeNoNode {
+			t.Errorf("%s after the refusal: %v", path, r.Err)
+		}
+		if r := c.call(proto.OpCreate, create([]byte{})); r.Err != proto.CodeOK {
+			t.Errorf("an empty id of %s: %v", scheme, r.Err)
+		}
+	}
+	// Whoever says nothing at all has proved nothing.
+	for _, scheme := range []string{"x509", "sasl"} {
+		c := w.members[0].connect(t)
+		if r := c.call(proto.OpAuth, proto.AuthPacket{Scheme: scheme}); r.Err != proto.CodeAuthFailed {
+			t.Errorf("null authentication by %s: %v", scheme, r.Err)
+		}
+		c.closed()
 	}
 }
