@@ -24,13 +24,8 @@ func (c *conn) handshake() bool {
 		c.kill("malformed connect request")
 		return false
 	}
-	if !c.afford(req.SessionID != 0) {
-		c.s.log.Debug().Str("client", c.remote).Msg("refusing a connection: too many at once")
-		c.kill("connection throttle")
-		return false
-	}
-	if !c.admitted(&req) {
-		c.kill("connect request refused")
+	if refusal := c.admitted(&req); refusal != "" {
+		c.kill(refusal)
 		return false
 	}
 	c.hasReadOnly = req.HasReadOnly
@@ -85,10 +80,11 @@ func (c *conn) firstFrame() ([]byte, bool) {
 }
 
 // admitted waits, for a moment at most, until the server serves and has applied what the
-// client has seen. A client that has seen more must find another server: it
-// would travel back in time here (hazard H-62). So must one that wants to write, while the
-// server serves only reads.
-func (c *conn) admitted(req *proto.ConnectRequest) bool {
+// client has seen, and says why the client has to go, "" if it may stay. A client that has seen
+// more must find another server: it would travel back in time here (hazard H-62). So must one
+// that wants to write, while the server serves only reads. Nobody takes a token of the throttle
+// from those who can be served before the server serves at all (spec client-protocol 4.4).
+func (c *conn) admitted(req *proto.ConnectRequest) (refusal string) {
 	var timer *time.Timer
 	defer func() {
 		if timer != nil {
@@ -107,26 +103,30 @@ func (c *conn) admitted(req *proto.ConnectRequest) bool {
 		}
 		return false
 	}
-	for {
+	for paid := false; ; {
 		c.s.mu.Lock()
 		serving, opened := c.s.serving, c.s.opened
 		c.readOnly = c.s.readOnly
 		c.s.mu.Unlock()
 		if !serving {
 			if !wait(opened, c.s.cfg.park()) {
-				return false
+				return "not serving"
 			}
 			continue
 		}
+		if !paid && !c.afford(req.SessionID != 0) {
+			return "connection throttle"
+		}
+		paid = true
 		if c.readOnly && !req.ReadOnly {
-			return false
+			return "only reads are served"
 		}
 		moved := c.s.tree.behind(req.LastZxidSeen)
 		if moved == nil {
-			return true
+			return ""
 		}
 		if !wait(moved, c.s.cfg.park()/4) {
-			return false
+			return "the client has seen more than this server"
 		}
 	}
 }
