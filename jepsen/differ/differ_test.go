@@ -23,14 +23,20 @@ func start(t *testing.T, n int, p differ.Profile, more ...zktest.Option) *zktest
 	return zktest.Start(t, n, append(opts, more...)...)
 }
 
-func connect(t *testing.T, name, addr string) *differ.Side {
+func connect(t *testing.T, name string, addrs ...string) *differ.Side {
 	t.Helper()
-	s, err := differ.Connect(name, addr)
+	s, err := differ.Connect(name, addrs...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
 	return s
+}
+
+// spread returns a follower, the leader and an observer of an ensemble that has observers.
+func spread(t *testing.T, e *zktest.Ensemble, observer int) []string {
+	t.Helper()
+	return []string{e.Followers(t)[0].Addr(), e.Leader(t).Addr(), e.Server(observer).Addr()}
 }
 
 func profile(t *testing.T, name string) differ.Profile {
@@ -43,7 +49,7 @@ func profile(t *testing.T, name string) differ.Profile {
 }
 
 // TestGolden holds ZabKeeper against transcripts of Apache ZooKeeper 3.9.5: as a standalone server,
-// through a follower and through an observer. jepsen/README.md says how a transcript is made.
+// through an observer, and through several servers of one ensemble, of which the first is a follower. jepsen/README.md says how a transcript is made.
 // Quotas are judged by what the leader has applied (spec semantics 11.4), which can be less than a
 // follower has answered for, so those scripts talk to the leader.
 func TestGolden(t *testing.T) {
@@ -65,40 +71,41 @@ func TestGolden(t *testing.T) {
 				t.Errorf("the file is written otherwise:\n%s", again)
 			}
 			p := profile(t, g.Profile)
-			check := func(name, addr string, rules []differ.Rule) {
-				if d := g.Check(connect(t, name, addr), rules); d != nil {
+			check := func(name string, rules []differ.Rule, addrs ...string) {
+				t.Helper()
+				if d := g.Check(connect(t, name, addrs...), rules); d != nil {
 					t.Errorf("%s: %v", name, d)
 				}
 			}
-			check("standalone", start(t, 1, p).Server(1).Addr(), differ.Deviations())
+			check("standalone", differ.Deviations(), start(t, 1, p).Server(1).Addr())
 			if p.Weights.Quota {
-				check("leader", start(t, 3, p).Leader(t).Addr(), differ.EnsembleDeviations())
+				check("leader", differ.EnsembleDeviations(), start(t, 3, p).Leader(t).Addr())
 				return
 			}
 			e := start(t, 3, p, zktest.Observers(1))
-			check("observer", e.Server(3).Addr(), differ.EnsembleDeviations())
-			e = start(t, 3, p)
-			check("follower", e.Followers(t)[0].Addr(), differ.EnsembleDeviations())
+			check("observer", differ.EnsembleDeviations(), e.Server(3).Addr())
+			e = start(t, 4, p, zktest.Observers(1))
+			check("spread", differ.EnsembleDeviations(), spread(t, e, 4)...)
 		})
 	}
 }
 
-// TestStandaloneAndFollowerAgree compares ZabKeeper with itself: whoever answers, clients see the
-// same.
-func TestStandaloneAndFollowerAgree(t *testing.T) {
+// TestStandaloneAndEnsembleAgree compares ZabKeeper with itself: whoever answers, clients see the
+// same, also when their sessions move.
+func TestStandaloneAndEnsembleAgree(t *testing.T) {
 	for _, p := range differ.Profiles() {
 		t.Run(p.Name, func(t *testing.T) {
-			one, three := start(t, 1, p), start(t, 3, p)
-			member := three.Followers(t)[0]
+			one, four := start(t, 1, p), start(t, 4, p, zktest.Observers(1))
+			members := spread(t, four, 4)
 			if p.Weights.Quota {
-				member = three.Leader(t)
+				members = []string{four.Leader(t).Addr()}
 			}
 			pair := &differ.Pair{
 				Reference: connect(t, "standalone", one.Server(1).Addr()),
-				Tested:    connect(t, "member", member.Addr()), Rules: differ.EnsembleDeviations(),
+				Tested:    connect(t, "members", members...), Rules: differ.EnsembleDeviations(),
 			}
 			w := p.Weights
-			w.Ensemble = true
+			w.Ensemble, w.Servers = true, len(members)
 			for seed := range uint64(4) {
 				if d := pair.Run(differ.Generate(seed, 60, w)); d != nil {
 					t.Fatalf("seed %d:\n%v\n%v", seed, d.Script, d)
@@ -107,7 +114,7 @@ func TestStandaloneAndFollowerAgree(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			three.WaitEqual(t)
+			four.WaitEqual(t)
 		})
 	}
 }

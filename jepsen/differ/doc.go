@@ -12,6 +12,9 @@
 // are sorted. What ZabKeeper does differently on purpose is a Rule, which names its reason; any
 // other Difference is a defect. Shrink makes the script of one short.
 //
+// A side may be several servers of one ensemble, over which the clients are spread. Nothing depends on
+// time: servers are made current, and the ends of sessions waited for, outside the transcript.
+//
 // Generate makes scripts from seeds. A Golden is a script with a transcript of the reference; those
 // in testdata are checked against ZabKeeper without it.
 package differ

@@ -27,22 +27,54 @@ func (s *Side) End() []Line {
 			continue
 		}
 		if c.conn == nil {
-			s.renew(c, Step{Act: Renew, Timeout: adminTimeout})
+			s.renew(c, Step{Act: Renew, Timeout: adminTimeout, At: c.at})
 		}
 		if c.conn != nil {
 			s.send(c, []Request{{Op: proto.OpCloseSession}})
 		}
+		s.level()
 		s.barriers()
 	}
-	nodes, err := s.tree()
-	if err != nil {
-		s.add(s.admin, "%v", err)
-	}
-	for _, n := range nodes {
-		s.add(s.admin, "%s %s", quote(n.path), n.text)
-	}
+	s.trees()
 	return s.lines
 }
+
+// trees adds the whole tree, and what of it is otherwise on the other servers.
+func (s *Side) trees() {
+	var first []Line
+	for i, admin := range s.admins {
+		nodes, err := s.tree(admin)
+		if err != nil {
+			s.add(admin, "%v", err)
+		}
+		lines := describe(nodes)
+		if i == 0 {
+			first = lines
+			s.lines = append(s.lines, lines...)
+			continue
+		}
+		for _, l := range lines {
+			if !slices.Contains(first, l) {
+				s.add(admin, "server %d has %s", i, l.Text)
+			}
+		}
+		if len(lines) != len(first) {
+			s.add(admin, "server %d has %d nodes, the first one %d", i, len(lines), len(first))
+		}
+	}
+}
+
+// describe tells a tree.
+func describe(nodes []node) []Line {
+	lines := make([]Line, len(nodes))
+	for i, n := range nodes {
+		lines[i] = Line{treeLabel, quote(n.path) + " " + n.text}
+	}
+	return lines
+}
+
+// treeLabel stands in place of a client before the lines of a tree.
+const treeLabel = "admin"
 
 // node is what a reset needs to know about a node, and its description.
 type node struct {
@@ -56,12 +88,12 @@ type node struct {
 // maxNodes bounds a tree that is read whole.
 const maxNodes = 20_000
 
-// tree reads the whole tree, parents before children.
-func (s *Side) tree() ([]node, error) {
+// tree reads the whole tree of a server, parents before children.
+func (s *Side) tree(admin *client) ([]node, error) {
 	var all []node
 	level := []string{"/"}
 	for len(level) > 0 && len(all) < maxNodes {
-		nodes, err := s.nodes(level)
+		nodes, err := s.nodes(admin, level)
 		if err != nil {
 			return nil, err
 		}
@@ -77,8 +109,8 @@ func (s *Side) tree() ([]node, error) {
 }
 
 // nodes reads some nodes.
-func (s *Side) nodes(paths []string) ([]node, error) {
-	conn := s.admin.conn
+func (s *Side) nodes(admin *client, paths []string) ([]node, error) {
+	conn := admin.conn
 	if conn == nil {
 		return nil, fmt.Errorf("the admin's connection to %s is gone", s.Name)
 	}
@@ -98,7 +130,7 @@ func (s *Side) nodes(paths []string) ([]node, error) {
 		for i := range part {
 			frame, err := conn.frame(answerLimit)
 			if err != nil {
-				s.hangUp(s.admin)
+				s.hangUp(admin)
 				return nil, fmt.Errorf("reading the tree of %s: %w", s.Name, err)
 			}
 			conn.pending = conn.pending[1:]
@@ -148,18 +180,19 @@ var reserved = map[string]proto.Perms{
 // Reset deletes everything that scripts have left and starts the next one. It returns the tree
 // then, which must be the same on both sides.
 func (s *Side) Reset() ([]Line, error) {
-	if s.admin.conn == nil {
-		return nil, fmt.Errorf("differ: the admin's connection to %s is gone", s.Name)
+	if err := s.lost(); err != nil {
+		return nil, err
 	}
 	for label := range s.clients {
 		s.hangUp(s.clients[label])
 	}
 	s.clients = map[string]*client{}
-	nodes, err := s.tree()
+	admin := s.admins[0]
+	nodes, err := s.tree(admin)
 	if err != nil {
 		return nil, err
 	}
-	s.clients[s.admin.label] = s.admin
+	s.clients[admin.label] = admin
 	for _, n := range slices.Backward(nodes) {
 		perms, keep := reserved[n.path]
 		path := Arg{Text: n.path}
@@ -175,18 +208,15 @@ func (s *Side) Reset() ([]Line, error) {
 		default:
 			continue
 		}
-		s.Do(Step{Client: s.admin.label, Act: Send, Requests: []Request{r}})
+		s.Do(Step{Client: admin.label, Act: Send, Requests: []Request{r}})
 	}
 	if err = s.Begin(); err != nil {
 		return nil, err
 	}
-	if nodes, err = s.tree(); err != nil {
+	if nodes, err = s.tree(admin); err != nil {
 		return nil, err
 	}
-	var lines []Line
-	for _, n := range nodes {
-		lines = append(lines, Line{s.admin.label, quote(n.path) + " " + n.text})
-	}
+	lines := describe(nodes)
 	if len(nodes) != len(reserved) {
 		return lines, fmt.Errorf("differ: %s cannot be reset: %d nodes are left", s.Name, len(nodes))
 	}

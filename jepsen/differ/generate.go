@@ -16,6 +16,8 @@ type Weights struct {
 	Ensemble   bool       // nothing about the ensemble's configuration
 	Without    []proto.Op // operations that are left out
 	Sound      bool       // every write can be decoded: others wedge an ensemble of the reference
+	Servers    int        // sessions are spread over so many servers, and move; 0 is one
+	Expiry     bool       // sessions expire
 }
 
 // generator makes one script. It keeps a rough picture of the tree, so that most requests are
@@ -32,6 +34,7 @@ type generator struct {
 // generated is what the generator knows about a client.
 type generated struct {
 	name                      string
+	at                        int // the server it was last connected to
 	session, connected, super bool
 	watched                   []string // where it has set watches
 }
@@ -65,10 +68,22 @@ func (g *generator) open(name string) Step {
 	c := g.clients[name]
 	c.session, c.connected, c.super, c.watched = true, true, false, nil
 	timeout := int32(600_000)
-	if g.chance(20) {
+	if g.chance(20) && !g.w.Expiry {
 		timeout = pick(g, []int32{0, -5, 59_999, 60_001, 3_599_999, 99_999_999})
 	}
-	return Step{Client: name, Act: Open, Timeout: timeout}
+	c.at = g.server(slices.Index(clientNames, name))
+	return Step{Client: name, Act: Open, Timeout: timeout, At: c.at}
+}
+
+// server returns a server for a client: mostly the usual one.
+func (g *generator) server(usual int) int {
+	switch {
+	case g.w.Servers < 2:
+		return 0
+	case g.chance(60):
+		return usual % g.w.Servers
+	}
+	return g.IntN(g.w.Servers)
 }
 
 // step returns the next step, with what is needed before it.
@@ -80,6 +95,8 @@ func (g *generator) step() []Step {
 		return g.renew(name)
 	case !c.connected:
 		return []Step{g.open(name)}
+	case g.w.Expiry && g.chance(6):
+		return g.expire(name)
 	case g.chance(4):
 		return g.connection(name)
 	case g.chance(3):
@@ -96,14 +113,19 @@ func (g *generator) renew(name string) []Step {
 	var steps []Step
 	switch g.IntN(8) {
 	case 0:
-		steps = append(steps, Step{Client: name, Act: Renew, Timeout: 600_000, Password: WrongPassword})
+		steps = append(steps, Step{Client: name, Act: Renew, Timeout: 600_000, Password: WrongPassword, At: g.server(c.at)})
 	case 1:
-		steps = append(steps, Step{Client: name, Act: Renew, Timeout: 600_000, Password: UnknownSession})
+		steps = append(steps, Step{Client: name, Act: Renew, Timeout: 600_000, Password: UnknownSession, At: g.server(c.at)})
 	case 2:
-		steps = append(steps, Step{Client: name, Act: Renew, Timeout: 600_000, Ahead: true})
+		steps = append(steps, Step{Client: name, Act: Renew, Timeout: 600_000, Ahead: true, At: g.server(c.at)})
 	}
+	c.at = g.server(c.at)
 	c.connected, c.super, c.watched = true, false, nil
-	steps = append(steps, Step{Client: name, Act: Renew, Timeout: pick(g, []int32{600_000, 600_000, 1, 120_000})})
+	timeout := pick(g, []int32{600_000, 600_000, 1, 120_000})
+	if g.w.Expiry {
+		timeout = 600_000
+	}
+	steps = append(steps, Step{Client: name, Act: Renew, Timeout: timeout, At: c.at})
 	if g.chance(60) {
 		steps = append(steps, Step{Client: name, Requests: []Request{g.setWatches()}})
 	}
@@ -119,7 +141,7 @@ func (g *generator) connection(name string) []Step {
 		g.ended(name)
 		steps := []Step{{Client: name, Requests: []Request{{Op: proto.OpCloseSession}}}}
 		if g.chance(30) { // a session that is gone
-			steps = append(steps, Step{Client: name, Act: Renew, Timeout: 600_000})
+			steps = append(steps, Step{Client: name, Act: Renew, Timeout: 600_000, At: g.server(c.at)})
 		}
 		return steps
 	case 1:
@@ -131,6 +153,18 @@ func (g *generator) connection(name string) []Step {
 	}
 	c.connected = false
 	return []Step{{Client: name, Act: Mark}, {Client: name, Act: Drop}}
+}
+
+// expire makes a session end without its client.
+func (g *generator) expire(name string) []Step {
+	c := g.clients[name]
+	c.connected, c.session = false, false
+	g.ended(name)
+	steps := []Step{{Client: name, Act: pick(g, []Act{Silent, Vanish})}}
+	if g.chance(40) {
+		steps = append(steps, Step{Client: name, Act: Renew, Timeout: 600_000, At: g.server(c.at)})
+	}
+	return steps
 }
 
 // rude sends what ends a connection, or nearly.

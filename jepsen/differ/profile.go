@@ -1,6 +1,7 @@
 package differ
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -18,6 +19,7 @@ import (
 type Profile struct {
 	Name     string
 	Settings map[string]string // of zoo.cfg
+	Tick     time.Duration     // tickTime, 0 for two seconds
 	Weights  Weights
 }
 
@@ -26,6 +28,8 @@ func Profiles() []Profile {
 	usual := Weights{FrameLimit: 0xfffff}
 	quota := usual
 	quota.Quota = true
+	expiry := usual
+	expiry.Expiry = true
 	small := usual
 	small.FrameLimit, small.Long = 1500, true
 	return []Profile{
@@ -34,6 +38,7 @@ func Profiles() []Profile {
 		{Name: "small", Weights: small, Settings: map[string]string{"jute.maxbuffer": strconv.Itoa(small.FrameLimit)}},
 		{Name: "plain", Weights: usual, Settings: map[string]string{"extendedTypesEnabled": "false"}},
 		{Name: "skipacl", Weights: usual, Settings: map[string]string{"skipACL": "yes"}},
+		{Name: "expiry", Weights: expiry, Tick: 200 * time.Millisecond, Settings: map[string]string{"minSessionTimeout": strconv.Itoa(shortTimeout)}},
 	}
 }
 
@@ -76,26 +81,60 @@ func (p Profile) properties() []string {
 	return list
 }
 
-// Shape is which server of what ensemble the clients are connected to.
+// Shape is which servers of what ensemble the clients are connected to.
 type Shape string
 
-// The shapes: a server of its own, or one of three in that role.
+// The shapes: a server of its own; one of three in that role; and a follower, the leader and an
+// observer, in this order, of four.
 const (
 	Standalone Shape = "standalone"
 	Follower   Shape = "follower"
 	Leader     Shape = "leader"
 	Observer   Shape = "observer"
+	Spread     Shape = "spread"
 )
+
+// Servers returns how many servers have clients.
+func (s Shape) Servers() int { return len(s.modes()) }
+
+// modes returns the modes of the servers with clients.
+func (s Shape) modes() []Shape {
+	if s == Spread {
+		return []Shape{Follower, Leader, Observer}
+	}
+	return []Shape{s}
+}
+
+// config returns the sizes of the ensemble.
+func (s Shape) config() (servers, observers int) {
+	switch s {
+	case Standalone:
+		return 1, 0
+	case Observer:
+		return 3, 1
+	case Spread:
+		return 4, 1
+	case Follower, Leader:
+	}
+	return 3, 0
+}
 
 // Servers are the running processes of one side.
 type Servers struct {
 	cluster *cluster.Cluster
 	dir     string
-	Addr    string // of the server for the clients
+	Addrs   []string // of the servers for the clients
 }
 
-// tick is tickTime.
-const tick = 2 * time.Second
+// usualTick is tickTime where no profile says otherwise. A server may be as slow as that allows, whatever a
+// tick is: ticksFor counts that in ticks.
+const (
+	usualTick = 2 * time.Second
+	patience  = 30 * time.Second
+)
+
+// ticksFor returns initLimit and syncLimit.
+func ticksFor(tick time.Duration) int { return int(patience / tick) }
 
 // startLimit bounds the start of an ensemble.
 const startLimit = 90 * time.Second
@@ -123,13 +162,9 @@ func start(ctx context.Context, launch cluster.Launch, dir string, p Profile, sh
 	if err != nil {
 		return nil, fmt.Errorf("differ: %w", err)
 	}
-	cfg := cluster.Config{Dir: dir, Servers: 1, Launch: launch, Tick: tick, Extra: p.AllSettings()}
-	if shape != Standalone {
-		cfg.Servers = 3
-	}
-	if shape == Observer {
-		cfg.Observers = 1
-	}
+	tick := cmp.Or(p.Tick, usualTick)
+	cfg := cluster.Config{Dir: dir, Launch: launch, Tick: tick, InitLimit: ticksFor(tick), SyncLimit: ticksFor(tick), Extra: p.AllSettings()}
+	cfg.Servers, cfg.Observers = shape.config()
 	s := &Servers{dir: dir}
 	if s.cluster, err = cluster.New(cfg); err != nil {
 		return nil, err
@@ -139,23 +174,34 @@ func start(ctx context.Context, launch cluster.Launch, dir string, p Profile, sh
 	if err = s.cluster.StartAll(); err == nil {
 		err = s.cluster.WaitServing(ctx)
 	}
-	for _, id := range s.cluster.IDs() {
-		if err != nil {
-			break
-		}
-		var st cluster.Status
-		if st, err = s.cluster.Status(ctx, id); err == nil && st.Mode == string(shape) {
-			s.Addr = s.cluster.Addr(id)
-		}
-	}
-	if err == nil && s.Addr == "" {
-		err = fmt.Errorf("differ: no server is %s", shape)
+	if err == nil {
+		err = s.find(ctx, shape)
 	}
 	if err != nil {
 		s.Close(true)
 		return nil, fmt.Errorf("%w; see %s", err, dir)
 	}
 	return s, nil
+}
+
+// find finds the servers for the clients.
+func (s *Servers) find(ctx context.Context, shape Shape) error {
+	byMode := map[Shape]string{}
+	for _, id := range s.cluster.IDs() {
+		st, err := s.cluster.Status(ctx, id)
+		if err != nil {
+			return err
+		}
+		byMode[Shape(st.Mode)] = s.cluster.Addr(id)
+	}
+	for _, mode := range shape.modes() {
+		addr, ok := byMode[mode]
+		if !ok {
+			return fmt.Errorf("differ: no server is %s", mode)
+		}
+		s.Addrs = append(s.Addrs, addr)
+	}
+	return nil
 }
 
 // Close kills the processes. Their files are removed unless they are to be kept.
@@ -167,7 +213,7 @@ func (s *Servers) Close(keep bool) {
 }
 
 // Shapes are the shapes by name.
-func Shapes() []Shape { return []Shape{Standalone, Follower, Leader, Observer} }
+func Shapes() []Shape { return []Shape{Standalone, Follower, Leader, Observer, Spread} }
 
 // FindShape returns the shape with that name.
 func FindShape(name string) (Shape, error) {

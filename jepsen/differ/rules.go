@@ -49,6 +49,16 @@ func Deviations() []Rule {
 			Spec: "client-protocol 6.4: bodies are decoded before anything is proposed; the reference proposes a failed multi, and what a null path made of a request",
 		},
 		{
+			// As above.
+			Name: "a refused reconfig spends no zxid",
+			Spec: "semantics 12.3: -123 without reconfigEnabled; the reference proposes the refusal",
+		},
+		{
+			// The old connection is written to: see Side.moved.
+			Name: "a moved session ends its old connection",
+			Spec: "semantics 9.4, client-protocol 4.5: at once; the reference ends it at its next write, and spends a zxid on that",
+		},
+		{
 			// Scripts have no write behind a setACL in one burst.
 			Name: "a pending setACL counts",
 			Spec: "semantics 3: writes are checked against all that was proposed before; the reference checks them against the list before a setACL that is not applied yet",
@@ -188,7 +198,7 @@ func bareErrors(_ Step, lines []Line) []Line {
 
 // unorderedDeletions sorts neighbouring events of one transaction when a session ends.
 func unorderedDeletions(step Step, lines []Line) []Line {
-	ends := step.Client == endStep || slices.ContainsFunc(step.Requests, func(r Request) bool { return r.Op == proto.OpCloseSession })
+	ends := step.Client == endStep || step.Act == Silent || step.Act == Vanish || slices.ContainsFunc(step.Requests, func(r Request) bool { return r.Op == proto.OpCloseSession })
 	if !ends {
 		return lines
 	}

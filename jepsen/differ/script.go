@@ -28,6 +28,10 @@ const (
 	Length
 	// Mark remembers the newest zxid that the client has seen, for the requests that say "mark".
 	Mark
+	// Silent waits until the session has expired: its client stays connected and says nothing.
+	Silent
+	// Vanish waits until the session has expired: its client has dropped the connection.
+	Vanish
 )
 
 // Step is one thing that one client does.
@@ -38,6 +42,7 @@ type Step struct {
 	Requests []Request // of Send
 
 	Timeout  int32 // of Open and Renew: the wanted session timeout in ms
+	At       int   // of Open and Renew: which of the servers, see Connect
 	N        int32 // of Length
 	Raw      []byte
 	Password Password // of Renew

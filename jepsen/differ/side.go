@@ -21,11 +21,13 @@ type Line struct {
 // String returns "client: text".
 func (l Line) String() string { return l.Client + ": " + l.Text }
 
-// Side is a server and the clients that a script has there. One goroutine uses it.
+// Side is a server, or some of one ensemble, and the clients that a script has there. One goroutine
+// uses it.
 type Side struct {
-	Name, Addr string
+	Name string
 
-	admin   *client // super; what it sees is in no transcript
+	addrs   []string
+	admins  []*client // super, one for each server; what they see is in no transcript
 	clients map[string]*client
 	orphans []*client // sessions that their clients left
 	names   *names
@@ -37,6 +39,7 @@ type Side struct {
 type client struct {
 	label  string
 	conn   *conn // nil: none
+	at     int   // the server that the session was last renewed at
 	id     proto.SessionID
 	passwd [proto.PasswordLen]byte
 	live   bool // the session, as far as is known
@@ -53,17 +56,21 @@ const (
 	SuperDigest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="
 )
 
-// Connect makes a side of a running server.
-func Connect(name, addr string) (*Side, error) {
-	s := &Side{Name: name, Addr: addr, clients: map[string]*client{}, names: newNames(0)}
-	s.admin = &client{label: "admin"}
-	s.open(s.admin, Step{Act: Open, Timeout: adminTimeout})
-	if s.admin.conn == nil {
-		return nil, fmt.Errorf("differ: %s: no session: %v", name, s.lines)
-	}
-	s.send(s.admin, []Request{{Op: proto.OpAuth, Args: []Arg{{}, {Text: "digest"}, {Text: SuperAuth}}}})
-	if !strings.HasPrefix(s.lines[len(s.lines)-1].Text, "auth 0") || s.admin.conn == nil {
-		return nil, fmt.Errorf("differ: %s: super user: %v", name, s.lines)
+// Connect makes a side of running servers: one, or several of an ensemble. Scripts name servers by
+// their numbers in the list, from 0; where there are fewer, the numbers begin again.
+func Connect(name string, addrs ...string) (*Side, error) {
+	s := &Side{Name: name, addrs: addrs, clients: map[string]*client{}, names: newNames(0)}
+	for i := range addrs {
+		admin := &client{label: "admin", at: i}
+		s.open(admin, Step{Act: Open, Timeout: adminTimeout, At: i})
+		if admin.conn == nil {
+			return nil, fmt.Errorf("differ: %s: no session: %v", name, s.lines)
+		}
+		s.send(admin, []Request{{Op: proto.OpAuth, Args: []Arg{{}, {Text: "digest"}, {Text: SuperAuth}}}})
+		if !strings.HasPrefix(s.lines[len(s.lines)-1].Text, "auth ") || admin.conn == nil {
+			return nil, fmt.Errorf("differ: %s: super user: %v", name, s.lines)
+		}
+		s.admins = append(s.admins, admin)
 	}
 	return s, s.Begin()
 }
@@ -73,16 +80,19 @@ func (s *Side) Close() {
 	for _, c := range s.clients {
 		s.hangUp(c)
 	}
-	s.hangUp(s.admin)
+	for _, a := range s.admins {
+		s.hangUp(a)
+	}
 }
 
 // Begin starts a script: what comes is told relative to the server's state now.
 func (s *Side) Begin() error {
-	if s.admin.conn == nil {
-		return fmt.Errorf("differ: %s: the admin's connection is gone", s.Name)
+	base := s.applied()
+	s.names, s.newest = newNames(base), base
+	if err := s.lost(); err != nil {
+		return err
 	}
-	s.barrier(s.admin)
-	s.names, s.lines, s.clients, s.orphans = newNames(s.admin.zxids.last), nil, map[string]*client{}, nil
+	s.lines, s.clients, s.orphans = nil, map[string]*client{}, nil
 	return nil
 }
 
@@ -111,12 +121,15 @@ func (s *Side) Do(step Step) []Line {
 		c.zxids.mark = c.zxids.last
 	case Frame, Length:
 		s.garbage(c, step)
+	case Silent, Vanish:
+		s.expire(c, step.Act == Silent)
 	case Send:
 		if c.conn != nil {
 			s.send(c, step.Requests)
 		}
 	}
 	if step.changes() {
+		s.level()
 		s.barriers()
 	}
 	return s.lines
@@ -171,7 +184,8 @@ func (s *Side) handshake(c *client, hello proto.ConnectRequest, step Step) {
 	if step.Ahead {
 		hello.LastZxidSeen = farZxid
 	}
-	conn, response, err := dial(s.Addr, hello)
+	at := step.At % len(s.addrs)
+	conn, response, err := dial(s.addrs[at], hello)
 	switch {
 	case err != nil:
 		s.add(c, "%v", err)
@@ -190,10 +204,13 @@ func (s *Side) handshake(c *client, hello proto.ConnectRequest, step Step) {
 	}
 	s.add(c, "session %s timeout %d passwd %s readonly %v %v", s.names.newSession(int64(response.SessionID)), response.TimeOut,
 		passwd, response.HasReadOnly, response.ReadOnly)
+	if c.conn != nil && c.at != at {
+		s.moved(c)
+	}
 	if c.conn != nil {
 		s.awaitClose(c, c.conn)
 	}
-	c.conn, c.id, c.passwd, c.live = conn, response.SessionID, response.Passwd, true
+	c.conn, c.at, c.id, c.passwd, c.live = conn, at, response.SessionID, response.Passwd, true
 }
 
 // awaitClose collects what comes until the server ends the connection.
@@ -246,7 +263,7 @@ func (s *Side) see(c *client, conn *conn, frame []byte) (r Request, h proto.Repl
 	r, ok := conn.take(h.Xid)
 	if h.Zxid > 0 {
 		c.zxids.last = int64(h.Zxid)
-		if ok && c.zxids.last > s.newest && r.Op.IsWrite() && h.Err == proto.CodeMarshallingError {
+		if ok && c.zxids.last > s.newest && vain(&r, h.Err) {
 			s.names.skip(c.zxids.last)
 		}
 		s.newest = max(s.newest, c.zxids.last)
@@ -257,6 +274,11 @@ func (s *Side) see(c *client, conn *conn, frame []byte) (r Request, h proto.Repl
 	}
 	s.add(c, "%s", s.names.reply(&r, h, cur.Rest()))
 	return r, h
+}
+
+// vain reports whether the reference spends a zxid on that refusal that ZabKeeper does not.
+func vain(r *Request, err proto.Code) bool {
+	return r.Op.IsWrite() && err == proto.CodeMarshallingError || r.Op == proto.OpReconfig && err == proto.CodeReconfigDisabled
 }
 
 // last reports whether a server hangs up behind this answer.
@@ -277,7 +299,7 @@ func (s *Side) send(c *client, requests []Request) {
 	for len(conn.pending) > 0 {
 		frame, err := conn.frame(answerLimit)
 		if err != nil {
-			s.lost(c, err)
+			s.cutOff(c, err)
 			return
 		}
 		r, h := s.see(c, conn, frame)
@@ -291,8 +313,8 @@ func (s *Side) send(c *client, requests []Request) {
 	}
 }
 
-// lost notes that a connection brought no answer.
-func (s *Side) lost(c *client, err error) {
+// cutOff notes that a connection brought no answer.
+func (s *Side) cutOff(c *client, err error) {
 	if errors.Is(err, errSilence) {
 		s.add(c, "silence")
 	} else {

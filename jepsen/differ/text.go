@@ -26,9 +26,11 @@ func (s Step) String() string {
 	case Open:
 		p.word("open")
 		p.int(int64(s.Timeout))
+		p.at(s.At)
 	case Renew:
 		p.word("renew")
 		p.int(int64(s.Timeout))
+		p.at(s.At)
 		switch s.Password {
 		case WrongPassword:
 			p.word("wrong")
@@ -40,6 +42,10 @@ func (s Step) String() string {
 		p.word("drop")
 	case Mark:
 		p.word("mark")
+	case Silent:
+		p.word("silent")
+	case Vanish:
+		p.word("vanish")
 	case Frame:
 		p.word("frame")
 		p.word(hexWord(s.Raw))
@@ -65,6 +71,14 @@ type printer []string
 
 func (p *printer) word(w string) { *p = append(*p, w) }
 func (p *printer) int(n int64)   { p.word(strconv.FormatInt(n, 10)) }
+
+// at writes which server is meant, unless it is the first one.
+func (p *printer) at(server int) {
+	if server != 0 {
+		p.word("at")
+		p.int(int64(server))
+	}
+}
 
 // hexWord is hexadecimal behind an x, so that it is a word when there are no bytes, too.
 func hexWord(b []byte) string { return fmt.Sprintf("x%x", b) }
@@ -187,18 +201,21 @@ func ParseStep(line string) (s Step, err error) {
 	return s, nil
 }
 
-var acts = map[string]Act{"open": Open, "renew": Renew, "drop": Drop, "mark": Mark, "frame": Frame, "length": Length}
+var acts = map[string]Act{
+	"open": Open, "renew": Renew, "drop": Drop, "mark": Mark, "frame": Frame, "length": Length, "silent": Silent, "vanish": Vanish,
+}
 
 // connection reads the rest of a step that is not Send.
 func (p *parser) connection(s *Step) {
 	switch s.Act {
 	case Open, Renew:
 		s.Timeout = int32(p.int(32))
+		s.At = p.at()
 	case Frame:
 		s.Raw = p.hex()
 	case Length:
 		s.N = int32(p.int(32))
-	case Send, Drop, Mark:
+	case Send, Drop, Mark, Silent, Vanish:
 	}
 	if s.Act == Renew {
 		switch p.peek() {

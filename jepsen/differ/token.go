@@ -71,6 +71,23 @@ func (p *parser) int(bits int) int64 {
 	return n
 }
 
+// maxAt bounds the numbers of servers.
+const maxAt = 9
+
+// at reads which server is meant; it is the first one when nothing says so.
+func (p *parser) at() int {
+	if p.peek() != "at" {
+		return 0
+	}
+	p.next()
+	n := p.int(32)
+	if n < 0 || n > maxAt {
+		p.fail("no server %d", n)
+		return 0
+	}
+	return int(n)
+}
+
 func (p *parser) hex() []byte {
 	w := p.next()
 	b, err := hex.DecodeString(strings.TrimPrefix(w, "x"))

@@ -44,10 +44,10 @@ func (l *lab) fresh(ctx context.Context) error {
 	if l.ensemble() {
 		l.pair.Rules = differ.EnsembleDeviations()
 	}
-	if l.pair.Reference, err = differ.Connect("Apache ZooKeeper", l.reference.Addr); err != nil {
+	if l.pair.Reference, err = differ.Connect("Apache ZooKeeper", l.reference.Addrs...); err != nil {
 		return err
 	}
-	l.pair.Tested, err = differ.Connect("ZabKeeper", l.tested.Addr)
+	l.pair.Tested, err = differ.Connect("ZabKeeper", l.tested.Addrs...)
 	return err
 }
 
@@ -89,6 +89,7 @@ func (l *lab) clean(ctx context.Context) error {
 func (l *lab) weights() (differ.Weights, error) {
 	w := l.profile.Weights
 	w.Ensemble = l.ensemble()
+	w.Servers = max(l.o.target.Servers(), l.o.mirror.Servers())
 	for name := range strings.SplitSeq(l.o.without, ",") {
 		if name == "" {
 			continue
