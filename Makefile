@@ -64,7 +64,10 @@ suites-java: ## tests of the Java client and of Curator; wants Java, Maven and M
 	jepsen/suites/java/run zookeeper
 	jepsen/suites/java/run curator
 
+suites-kafka: ## Kafka on three servers, both being killed; wants Java, Maven and Maven Central
+	jepsen/suites/kafka
+
 cover: ## coverage in coverage.out
 	$(GO) test -coverprofile=coverage.out ./...
 
-.PHONY: help build test race invariants lint fmt generate verify rewrite sim fuzz bench jepsen differ suites suites-kazoo suites-java cover
+.PHONY: help build test race invariants lint fmt generate verify rewrite sim fuzz bench jepsen differ suites suites-kazoo suites-java suites-kafka cover
