@@ -23,9 +23,9 @@ func start(t *testing.T, n int, p differ.Profile, more ...zktest.Option) *zktest
 	return zktest.Start(t, n, append(opts, more...)...)
 }
 
-func connect(t *testing.T, name string, addrs ...string) *differ.Side {
+func connect(t *testing.T, p differ.Profile, name string, addrs ...string) *differ.Side {
 	t.Helper()
-	s, err := differ.Connect(name, addrs...)
+	s, err := p.Connect(name, addrs...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestGolden(t *testing.T) {
 			p := profile(t, g.Profile)
 			check := func(name string, rules []differ.Rule, addrs ...string) {
 				t.Helper()
-				if d := g.Check(connect(t, name, addrs...), rules); d != nil {
+				if d := g.Check(connect(t, p, name, addrs...), rules); d != nil {
 					t.Errorf("%s: %v", name, d)
 				}
 			}
@@ -101,8 +101,8 @@ func TestStandaloneAndEnsembleAgree(t *testing.T) {
 				members = []string{four.Leader(t).Addr()}
 			}
 			pair := &differ.Pair{
-				Reference: connect(t, "standalone", one.Server(1).Addr()),
-				Tested:    connect(t, "members", members...), Rules: differ.EnsembleDeviations(),
+				Reference: connect(t, p, "standalone", one.Server(1).Addr()),
+				Tested:    connect(t, p, "members", members...), Rules: differ.EnsembleDeviations(),
 			}
 			w := p.Weights
 			w.Ensemble, w.Servers = true, len(members)
@@ -122,9 +122,10 @@ func TestStandaloneAndEnsembleAgree(t *testing.T) {
 // TestFindsAndShrinks compares two servers of which one judges nobody's rights: that must be found,
 // and told by a script in which nothing can be left out.
 func TestFindsAndShrinks(t *testing.T) {
+	usual := profile(t, "usual")
 	pair := &differ.Pair{
-		Reference: connect(t, "careful", start(t, 1, profile(t, "usual")).Server(1).Addr()),
-		Tested:    connect(t, "careless", start(t, 1, profile(t, "skipacl")).Server(1).Addr()), Rules: differ.Deviations(),
+		Reference: connect(t, usual, "careful", start(t, 1, usual).Server(1).Addr()),
+		Tested:    connect(t, usual, "careless", start(t, 1, profile(t, "skipacl")).Server(1).Addr()), Rules: differ.Deviations(),
 	}
 	var found *differ.Difference
 	for seed := uint64(0); found == nil; seed++ {

@@ -32,8 +32,7 @@ func (s *Side) End() []Line {
 		if c.conn != nil {
 			s.send(c, []Request{{Op: proto.OpCloseSession}})
 		}
-		s.level()
-		s.barriers()
+		s.rest(s.settle())
 	}
 	s.trees()
 	return s.lines
@@ -49,10 +48,11 @@ func (s *Side) trees() {
 		}
 		lines := describe(nodes)
 		if i == 0 {
-			first = lines
 			s.lines = append(s.lines, lines...)
+			first = surrogates(Step{}, lines)
 			continue
 		}
+		lines = surrogates(Step{}, lines)
 		for _, l := range lines {
 			if !slices.Contains(first, l) {
 				s.add(admin, "server %d has %s", i, l.Text)

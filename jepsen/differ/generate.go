@@ -18,6 +18,7 @@ type Weights struct {
 	Sound      bool       // every write can be decoded: others wedge an ensemble of the reference
 	Servers    int        // sessions are spread over so many servers, and move; 0 is one
 	Expiry     bool       // sessions expire
+	Cleaner    bool       // the servers remove containers and nodes with a time to live
 }
 
 // generator makes one script. It keeps a rough picture of the tree, so that most requests are
@@ -29,6 +30,7 @@ type generator struct {
 	paths    []string          // created, probably; parents before children
 	owners   map[string]string // of the ephemeral ones: who created them
 	counters map[string]int    // children created below a path
+	mortal   map[string]bool   // nodes that the cleaner removes; true for containers
 }
 
 // generated is what the generator knows about a client.
@@ -44,7 +46,7 @@ var clientNames = []string{"a", "b", "c"}
 
 // Generate makes a script of about n steps. The same seed gives the same script.
 func Generate(seed uint64, n int, w Weights) Script {
-	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x5eed)), w: w, clients: map[string]*generated{}, owners: map[string]string{}, counters: map[string]int{}}
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x5eed)), w: w, clients: map[string]*generated{}, owners: map[string]string{}, counters: map[string]int{}, mortal: map[string]bool{}}
 	for _, name := range clientNames {
 		g.clients[name] = &generated{name: name}
 	}
@@ -54,6 +56,7 @@ func Generate(seed uint64, n int, w Weights) Script {
 	}
 	for len(script) < n {
 		script = append(script, g.step()...)
+		g.swept()
 	}
 	return script
 }
@@ -215,11 +218,15 @@ func (g *generator) burst(name string) []Step {
 		if r.Op.IsWrite() && slices.ContainsFunc(list, func(r Request) bool { return r.Op == proto.OpSetACL || g.w.Quota && r.Op.IsWrite() }) {
 			continue
 		}
+		// And so is what the cleaner does to a request behind a write.
+		if g.w.Cleaner && wrote(list) {
+			break
+		}
 		if r.Op == proto.OpCreateContainer && proto.CreateMode(r.Args[3].N).Ephemeral() {
 			continue // see Deviations
 		}
 		// So is whose identities the events of an unfinished write are judged by.
-		if r.Op == proto.OpAuth && slices.ContainsFunc(list, func(r Request) bool { return r.Op.IsWrite() }) {
+		if r.Op == proto.OpAuth && wrote(list) {
 			continue
 		}
 		// A frame that is too long ends the connection, and what becomes of the requests before it
@@ -229,7 +236,7 @@ func (g *generator) burst(name string) []Step {
 		}
 		list = append(list, r)
 	}
-	if g.chance(5) {
+	if g.chance(5) && !(g.w.Cleaner && wrote(list)) {
 		list = append(list, Request{Op: proto.OpCloseSession})
 		g.ended(name)
 		if g.chance(50) {
@@ -241,6 +248,11 @@ func (g *generator) burst(name string) []Step {
 		list = []Request{{Op: proto.OpPing}}
 	}
 	return []Step{{Client: name, Requests: list}}
+}
+
+// wrote reports whether there is a write among the requests.
+func wrote(list []Request) bool {
+	return slices.ContainsFunc(list, func(r Request) bool { return r.Op.IsWrite() })
 }
 
 // request makes any request that does not end the connection.

@@ -18,6 +18,7 @@ type names struct {
 	sessions map[int64]string
 	times    map[int64]int64 // by zxid
 	skipped  []int64         // zxids that do not count, ascending
+	merged   [][2]int64      // first and last of zxids with one name, ascending
 }
 
 func newNames(base int64) *names {
@@ -28,6 +29,11 @@ func (n *names) zxid(z int64) string {
 	if z == 0 || z == -1 {
 		return strconv.FormatInt(z, 10)
 	}
+	for _, m := range n.merged {
+		if m[0] <= z && z < m[1] {
+			z = m[1]
+		}
+	}
 	spent, _ := slices.BinarySearch(n.skipped, z+1)
 	return fmt.Sprintf("%+d", z-n.base-int64(spent))
 }
@@ -35,6 +41,13 @@ func (n *names) zxid(z int64) string {
 // skip leaves the newest zxid out of the count: it was spent on a request that could not be
 // decoded.
 func (n *names) skip(z int64) { n.skipped = append(n.skipped, z) }
+
+// merge gives the zxids behind one up to another the same name: their order has no meaning.
+func (n *names) merge(behind, last int64) {
+	if last > behind+1 {
+		n.merged = append(n.merged, [2]int64{behind + 1, last})
+	}
+}
 
 // session returns the name of a session; one that no client here opened has its number.
 func (n *names) session(id int64) string {

@@ -39,7 +39,11 @@ func (g *generator) created(r *Request, owner string) {
 	g.counters[parent]++
 	g.counters[path] = 0
 	g.paths = append(g.paths, path)
-	if mode.Ephemeral() {
+	delete(g.mortal, path)
+	switch {
+	case r.Op == proto.OpCreateContainer || r.Op == proto.OpCreateTTL && r.Args[4].N == shortTTL:
+		g.mortal[path] = r.Op == proto.OpCreateContainer
+	case mode.Ephemeral():
 		g.owners[path] = owner
 	}
 }
@@ -66,6 +70,20 @@ func (g *generator) deleted(r *Request) {
 func (g *generator) forget(path string) {
 	g.paths = slices.DeleteFunc(g.paths, func(p string) bool { return p == path })
 	delete(g.owners, path)
+}
+
+// swept notes what the cleaner takes away.
+func (g *generator) swept() {
+	if !g.w.Cleaner {
+		return
+	}
+	for _, path := range slices.Backward(slices.Clone(g.paths)) {
+		container, mortal := g.mortal[path]
+		childless := !slices.ContainsFunc(g.paths, func(p string) bool { return parentOf(p) == path })
+		if mortal && childless && (!container || g.counters[path] > 0) {
+			g.forget(path)
+		}
+	}
 }
 
 // ended notes the end of a client's session.

@@ -30,6 +30,8 @@ func Profiles() []Profile {
 	quota.Quota = true
 	expiry := usual
 	expiry.Expiry = true
+	cleaner := usual
+	cleaner.Cleaner = true
 	small := usual
 	small.FrameLimit, small.Long = 1500, true
 	return []Profile{
@@ -39,6 +41,7 @@ func Profiles() []Profile {
 		{Name: "plain", Weights: usual, Settings: map[string]string{"extendedTypesEnabled": "false"}},
 		{Name: "skipacl", Weights: usual, Settings: map[string]string{"skipACL": "yes"}},
 		{Name: "expiry", Weights: expiry, Tick: 200 * time.Millisecond, Settings: map[string]string{"minSessionTimeout": strconv.Itoa(shortTimeout)}},
+		{Name: "cleaner", Weights: cleaner, Settings: map[string]string{"znode.container.checkIntervalMs": "200"}},
 	}
 }
 

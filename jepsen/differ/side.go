@@ -33,6 +33,8 @@ type Side struct {
 	names   *names
 	lines   []Line
 	newest  int64 // zxid seen by any client
+	settles bool  // the servers remove nodes by themselves
+	mortals mortals
 }
 
 // client is one of a script's clients: its connection and its session.
@@ -56,10 +58,10 @@ const (
 	SuperDigest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="
 )
 
-// Connect makes a side of running servers: one, or several of an ensemble. Scripts name servers by
+// Connect makes a side of running servers of the profile: one, or several of an ensemble. Scripts name servers by
 // their numbers in the list, from 0; where there are fewer, the numbers begin again.
-func Connect(name string, addrs ...string) (*Side, error) {
-	s := &Side{Name: name, addrs: addrs, clients: map[string]*client{}, names: newNames(0)}
+func (p Profile) Connect(name string, addrs ...string) (*Side, error) {
+	s := &Side{Name: name, addrs: addrs, clients: map[string]*client{}, names: newNames(0), settles: p.Weights.Cleaner}
 	for i := range addrs {
 		admin := &client{label: "admin", at: i}
 		s.open(admin, Step{Act: Open, Timeout: adminTimeout, At: i})
@@ -92,6 +94,7 @@ func (s *Side) Begin() error {
 	if err := s.lost(); err != nil {
 		return err
 	}
+	s.mortals = mortals{}
 	s.lines, s.clients, s.orphans = nil, map[string]*client{}, nil
 	return nil
 }
@@ -129,10 +132,19 @@ func (s *Side) Do(step Step) []Line {
 		}
 	}
 	if step.changes() {
-		s.level()
-		s.barriers()
+		s.rest(step.Act == Send && s.settle())
 	}
 	return s.lines
+}
+
+// rest collects what everybody sees of a step. The events of several nodes that went by themselves
+// have no order.
+func (s *Side) rest(several bool) {
+	s.level()
+	s.barriers()
+	if several {
+		sortEvents(s.lines)
+	}
 }
 
 // barriers collects what was sent to any client before now.
@@ -271,6 +283,9 @@ func (s *Side) see(c *client, conn *conn, frame []byte) (r Request, h proto.Repl
 	if !ok {
 		s.add(c, "answer to nothing, xid %d: %x", h.Xid, frame)
 		return r, h
+	}
+	if s.settles && h.Err == proto.CodeOK {
+		s.mortals.note(&r, h, cur.Rest())
 	}
 	s.add(c, "%s", s.names.reply(&r, h, cur.Rest()))
 	return r, h

@@ -171,6 +171,9 @@ func (g *generator) breaksReference(path string) bool {
 
 func (g *generator) anyCreate() Request {
 	op := pick(g, []proto.Op{proto.OpCreate, proto.OpCreate, proto.OpCreate, proto.OpCreate2, proto.OpCreate2, proto.OpCreateContainer, proto.OpCreateTTL})
+	if g.w.Cleaner && g.chance(25) {
+		op = pick(g, []proto.Op{proto.OpCreateContainer, proto.OpCreateTTL})
+	}
 	path := g.newChild()
 	mode := pick(g, []int64{0, 0, 0, 0, 1, 1, 2, 2, 3})
 	ttl := int64(-1)
@@ -180,6 +183,9 @@ func (g *generator) anyCreate() Request {
 	case proto.OpCreateTTL:
 		mode = pick(g, []int64{5, 5, 5, 6, 6, 0, 1, 4})
 		ttl = pick(g, []int64{1 << 39, 1 << 39, 1<<40 - 1, 1 << 40, 0, -1, -2, 1_000_000_000})
+		if g.w.Cleaner && g.chance(50) {
+			ttl = shortTTL
+		}
 	}
 	if g.chance(4) && !g.without(proto.OpCreateTTL) {
 		mode = pick(g, []int64{-1, 4, 5, 6, 7, 8, 1 << 30, -1 << 31})

@@ -44,10 +44,10 @@ func (l *lab) fresh(ctx context.Context) error {
 	if l.ensemble() {
 		l.pair.Rules = differ.EnsembleDeviations()
 	}
-	if l.pair.Reference, err = differ.Connect("Apache ZooKeeper", l.reference.Addrs...); err != nil {
+	if l.pair.Reference, err = l.profile.Connect("Apache ZooKeeper", l.reference.Addrs...); err != nil {
 		return err
 	}
-	l.pair.Tested, err = differ.Connect("ZabKeeper", l.tested.Addrs...)
+	l.pair.Tested, err = l.profile.Connect("ZabKeeper", l.tested.Addrs...)
 	return err
 }
 
