@@ -35,6 +35,7 @@ type layer struct {
 var layers = map[string]layer{
 	"zab/zxid":    {pure: true},
 	"proto/jute":  {pure: true},
+	"quiet":       {},
 	"proto/zabpb": {pure: true},
 
 	"quorum": {pure: true, imports: []string{"zab/zxid"}},
@@ -50,15 +51,15 @@ var layers = map[string]layer{
 	"znode/store":    {imports: []string{"znode", "proto", "proto/jute", "zab/zxid", "proto/zabpb"}},
 	"proto/peerwire": {pure: true, imports: []string{"fle", "zab", "quorum", "zab/zxid", "proto/zabpb"}},
 
-	"quorum/transport":  {imports: []string{"proto/peerwire", "fle", "zab", "quorum", "zab/zxid"}},
-	"quorum/peer":       {imports: []string{"fle", "zab", "quorum", "zab/zxid"}},
+	"quorum/transport":  {imports: []string{"proto/peerwire", "fle", "zab", "quorum", "zab/zxid", "quiet"}},
+	"quorum/peer":       {imports: []string{"fle", "zab", "quorum", "zab/zxid", "quiet"}},
 	"server/watch":      {imports: []string{"znode", "proto"}},
 	"server/auth":       {imports: []string{"znode", "proto"}},
 	"server/fourletter": {imports: []string{"proto", "zab/zxid"}},
 	"server/keystore":   {imports: []string{"conf"}},
 	"server": {imports: []string{
 		"proto", "proto/jute", "znode", "server/session", "server/watch", "server/auth",
-		"server/fourletter", "conf", "zab/zxid",
+		"server/fourletter", "conf", "zab/zxid", "quiet",
 	}},
 
 	"server/node": {imports: []string{

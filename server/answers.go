@@ -16,10 +16,10 @@ func (a *applier) deliver(kind Kind, payload []byte) {
 			a.notice(n)
 		}
 	case KindRequest, KindTouch:
-		a.s.log.Error().Uint8("kind", uint8(kind)).Msg("an answer of a kind that has no answers")
+		a.s.quiet.Error("an answer of a kind that has no answers").Uint8("kind", uint8(kind)).Send()
 	}
 	if err != nil {
-		a.s.log.Error().Err(err).Msg("the leader's answer cannot be read")
+		a.s.quiet.Error("the leader's answer cannot be read").Err(err).Send()
 	}
 }
 
@@ -47,7 +47,7 @@ func (a *applier) synced(t ticket) {
 	}
 	r := c.queue.at(0)
 	if r.wait != forSync || r.ticket != t.number {
-		a.s.log.Error().Str("client", c.remote).Stringer("session", c.session).Msg("the answer to a sync is out of order")
+		a.s.quiet.Error("the answer to a sync is out of order").Str("client", c.remote).Stringer("session", c.session).Send()
 		c.killLocked("the answer to a sync is out of order")
 		return
 	}
@@ -104,7 +104,7 @@ func (a *applier) renewed(c *conn, alive bool) {
 	if alive {
 		c.establish()
 	} else {
-		a.s.log.Info().Str("client", c.remote).Stringer("session", c.session).Msg("refusing an expired or unknown session")
+		a.s.quiet.Info("refusing an expired or unknown session").Str("client", c.remote).Stringer("session", c.session).Send()
 		c.refuseSession()
 	}
 	a.flag(c)

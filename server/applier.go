@@ -205,8 +205,8 @@ func (a *applier) claim(txn *proto.Txn) *conn {
 	}
 	// The leader accepts writes of a session from its owner alone, in order, so this
 	// cannot happen; if it does, an answer must not go to the wrong request.
-	a.s.log.Error().Str("client", c.remote).Stringer("session", txn.ClientID).Stringer("zxid", txn.Zxid).
-		Msg("a transaction of the session was not asked for here")
+	a.s.quiet.Error("a transaction of the session was not asked for here").
+		Str("client", c.remote).Stringer("session", txn.ClientID).Stringer("zxid", txn.Zxid).Send()
 	c.kill("a transaction of the session was not asked for here")
 	return nil
 }

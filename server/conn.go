@@ -186,9 +186,14 @@ func (c *conn) roomFor(n int) bool {
 	if t := c.s.throttle; t == nil || t.fits(n) {
 		return true
 	}
-	c.s.log.Warn().Str("client", c.remote).Int("bytes", n).Msg("refusing a large request: too many are in progress")
-	c.kill("too many large requests")
+	c.tooLarge(n)
 	return false
+}
+
+// tooLarge closes the connection for a request of n bytes.
+func (c *conn) tooLarge(n int) {
+	c.s.quiet.Warn("refusing a large request: too many are in progress").Str("client", c.remote).Int("bytes", n).Send()
+	c.kill("too many large requests")
 }
 
 // maxBurst bounds the writes that are collected before they are submitted.

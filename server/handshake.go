@@ -214,7 +214,7 @@ func (c *conn) renewal() Forward {
 
 // denySession refuses a session without asking anybody.
 func (c *conn) denySession(reason string, id proto.SessionID) bool {
-	c.s.log.Info().Str("client", c.remote).Stringer("session", id).Str("reason", reason).Msg("refusing a session")
+	c.s.quiet.Info("refusing a session").Str("client", c.remote).Stringer("session", id).Str("reason", reason).Send()
 	c.mu.Lock()
 	c.refuseSession()
 	c.mu.Unlock()

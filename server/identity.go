@@ -65,7 +65,7 @@ func (c *conn) auth(r *request, p *proto.AuthPacket, malformed error) bool {
 	case verdict == auth.Elsewhere:
 		r.silent, r.last = true, true
 	case verdict != auth.Accepted || !c.identify(ids):
-		c.s.log.Info().Str("client", c.remote).Str("scheme", p.Scheme[:min(len(p.Scheme), maxLogged)]).Msg("authentication failed")
+		c.s.quiet.Info("authentication failed").Str("client", c.remote).Str("scheme", p.Scheme[:min(len(p.Scheme), maxLogged)]).Send()
 		r.code, r.last = proto.CodeAuthFailed, true
 	}
 	return c.put(r)

@@ -28,7 +28,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, e entrance) error {
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("server: accept on %v: %w", l.Addr(), err)
 		}
-		s.log.Warn().Err(err).Dur("retry_ms", delay).Msg("cannot accept connections")
+		s.quiet.Warn("cannot accept connections").Err(err).Dur("retry_ms", delay).Send()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -59,7 +59,7 @@ func (s *Server) admit(nc net.Conn, e entrance) {
 	if refusal != "" {
 		s.mu.Unlock()
 		s.stats.rejected.Add(1)
-		s.log.Warn().Stringer("client", nc.RemoteAddr()).Str("limit", refusal).Msg("refusing a connection")
+		s.quiet.Warn("refusing a connection", refusal).Stringer("client", nc.RemoteAddr()).Str("limit", refusal).Send()
 		if tcp, ok := nc.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0)
 		}
@@ -126,6 +126,7 @@ func (s *Server) keepHouse(stop <-chan struct{}) {
 
 // endEra reports the sessions touched in this era and begins the next.
 func (s *Server) endEra() {
+	s.quiet.Sweep()
 	era := s.era.Load()
 	s.mu.Lock()
 	var touched []proto.SessionID

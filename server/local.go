@@ -101,7 +101,7 @@ func (s *Server) expireLocals() {
 	for _, id := range s.locals.tick() {
 		// One that is being upgraded is the leader's to expire.
 		if c := s.sessions[id]; c != nil && c.local.Load() {
-			s.log.Info().Stringer("session", id).Msg("local session expired")
+			s.quiet.Info("local session expired").Stringer("session", id).Send()
 			c.kill("the local session has expired")
 		}
 	}
@@ -173,7 +173,7 @@ func (a *applier) renewedLocal(c *conn) {
 // upgrade makes the session a global one, ahead of the request that needs it: from here on the
 // leader judges its requests and keeps it alive.
 func (c *conn) upgrade(r *request) {
-	c.s.log.Info().Stringer("session", c.session).Msg("upgrading a local session")
+	c.s.quiet.Info("upgrading a local session").Stringer("session", c.session).Send()
 	up := request{op: proto.OpCreateSession, wait: forCommit, upgrade: true, since: r.since, who: r.who}
 	holds := c.holds // the request's, not this one's
 	c.holds = holding{}

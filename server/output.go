@@ -121,8 +121,8 @@ func (c *conn) event(frame []byte) {
 		return
 	}
 	if len(c.out)+len(frame) > c.s.cfg.MaxOutput {
-		c.s.log.Warn().Str("client", c.remote).Stringer("session", c.session).Int("bytes", len(c.out)).
-			Msg("closing a connection that does not read its watch events")
+		c.s.quiet.Warn("closing a connection that does not read its watch events").
+			Str("client", c.remote).Stringer("session", c.session).Int("bytes", len(c.out)).Send()
 		c.killLocked("output limit")
 		return
 	}

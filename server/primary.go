@@ -319,7 +319,7 @@ func (p *primary) handle(in *inbound) {
 		err = errEnvelope
 	}
 	if err != nil {
-		p.s.log.Error().Err(err).Int("from", int(in.from)).Uint8("kind", uint8(in.Kind)).Msg("dropping a forward")
+		p.s.quiet.Error("dropping a forward").Err(err).Int("from", int(in.from)).Uint8("kind", uint8(in.Kind)).Send()
 	}
 }
 
@@ -377,7 +377,7 @@ func (p *primary) close(id proto.SessionID) {
 
 // expire proposes the end of a session that Tick has marked as closing.
 func (p *primary) expire(id proto.SessionID) {
-	p.s.log.Info().Stringer("session", id).Msg("session expired")
+	p.s.quiet.Info("session expired").Stringer("session", id).Send()
 	p.closing = append(p.closing, closing{at: p.next, id: id})
 	p.prepare(&znode.Request{Session: id, Op: proto.OpCloseSession})
 }

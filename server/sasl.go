@@ -21,14 +21,14 @@ func (c *conn) sasl(r *request, p *proto.GetSASLRequest, malformed error) bool {
 	token, ids, err := c.exchange.Step(p.Token)
 	switch {
 	case err != nil:
-		c.s.log.Warn().Str("client", c.remote).Err(err).Msg("SASL authentication failed")
+		c.s.quiet.Warn("SASL authentication failed").Str("client", c.remote).Err(err).Send()
 		return c.saslFailed(r)
 	case !c.identify(ids):
-		c.s.log.Warn().Str("client", c.remote).Msg("too many or too long identities of one connection")
+		c.s.quiet.Warn("too many or too long identities of one connection").Str("client", c.remote).Send()
 		return c.saslFailed(r)
 	case len(ids) > 0:
-		c.s.log.Info().Str("client", c.remote).Stringer("session", c.session).Str("user", ids[0].ID).
-			Msg("authenticated by SASL")
+		c.s.quiet.Info("authenticated by SASL").
+			Str("client", c.remote).Stringer("session", c.session).Str("user", ids[0].ID).Send()
 	}
 	answer.Token = token
 	return c.put(r)
@@ -43,8 +43,8 @@ func (c *conn) saslFailed(r *request) bool {
 // turnAway answers a request of a connection that has not proved enough to be served, and
 // closes it: pings and the end of its session included (spec client-protocol 7.3).
 func (c *conn) turnAway(r *request) bool {
-	c.s.log.Warn().Str("client", c.remote).Stringer("session", c.session).Stringer("op", r.op).
-		Msg("closing a connection that has not authenticated as is required")
+	c.s.quiet.Warn("closing a connection that has not authenticated as is required").
+		Str("client", c.remote).Stringer("session", c.session).Stringer("op", r.op).Send()
 	r.fixed, r.last, r.code = true, true, proto.CodeSessionClosedRequireSASLAuth
 	return c.put(r)
 }

@@ -7,6 +7,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/zabkeeper/zabkeeper/server/auth"
 )
 
@@ -85,17 +87,27 @@ func (c *conn) enter() bool {
 		return c.certified(sc)
 	case errors.Is(err, errNoTurn):
 		c.s.stats.handshakesRefused.Add(1)
-		c.s.log.Warn().Str("client", c.remote).Err(err).Msg("refusing a connection")
+		c.s.quiet.Warn("refusing a connection", "TLS handshakes").Str("client", c.remote).Err(err).Send()
 		return false
 	}
 	c.s.stats.handshakesFailed.Add(1)
-	ev := c.s.log.Info()
+	const failed = "TLS handshake failed"
 	if noTLS := (tls.RecordHeaderError{}); errors.As(err, &noTLS) || errors.Is(err, io.EOF) {
-		ev = c.s.log.Debug() // a probe, or a client of the other port
+		// A probe, or a client of the other port.
+		c.s.log.Debug().Str("client", c.remote).Err(err).Msg(failed)
+	} else {
+		c.s.quiet.Info(failed).Str("client", c.remote).Str(zerolog.ErrorFieldName, shortened(err)).Send()
 	}
-	ev.Str("client", c.remote).Err(err).Msg("TLS handshake failed")
 	c.hangUp()
 	return false
+}
+
+// maxLoggedError bounds what is logged of an error that can hold names of a client's certificate.
+const maxLoggedError = 256
+
+func shortened(err error) string {
+	text := err.Error()
+	return text[:min(len(text), maxLoggedError)]
 }
 
 // detect waits for the first bytes and looks at them. They stay in the input.
@@ -164,7 +176,8 @@ func (c *conn) certified(sc *tlsConn) bool {
 		}
 		err = errors.New("scheme x509 does not take it")
 	}
-	c.s.log.Info().Str("client", c.remote).Err(err).Msg("closing a connection whose certificate is nobody's")
+	c.s.quiet.Info("closing a connection whose certificate is nobody's").
+		Str("client", c.remote).Str(zerolog.ErrorFieldName, shortened(err)).Send()
 	return false
 }
 

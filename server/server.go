@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/quiet"
 	"github.com/zabkeeper/zabkeeper/server/auth"
 	"github.com/zabkeeper/zabkeeper/server/watch"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
@@ -20,8 +21,10 @@ import (
 // Server is the face to clients. Its methods are safe for concurrent use; which of them
 // belong in which order is told in the package comment.
 type Server struct {
-	cfg     Config
-	log     zerolog.Logger
+	cfg Config
+	log zerolog.Logger
+	// quiet takes the lines that clients and other servers can cause.
+	quiet   *quiet.Log
 	started time.Time // monotonic zero of request times
 	tree    tree
 	watches *watch.Registry[*conn]
@@ -79,6 +82,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, started: time.Now(),
 		auth:     authenticator,
+		quiet:    quiet.New(quiet.Config{Logger: cfg.Logger}),
 		watches:  watch.New[*conn](),
 		conns:    make(map[uint64]*conn),
 		perIP:    make(map[string]int),
@@ -144,6 +148,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	}
 	s.applier.close()
 	s.wg.Wait()
+	s.quiet.Flush()
 	return err
 }
 

@@ -67,8 +67,7 @@ func (t *throttle) reserve(n int) (large int32, ok bool) {
 func (c *conn) letIn(t *throttle, frame []byte) (late, ok bool) {
 	large, ok := t.reserve(len(frame))
 	if !ok {
-		c.s.log.Warn().Str("client", c.remote).Int("bytes", len(frame)).Msg("refusing a large request: too many are in progress")
-		c.kill("too many large requests")
+		c.tooLarge(len(frame))
 		return false, false
 	}
 	c.holds = holding{large: large}

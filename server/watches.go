@@ -15,8 +15,8 @@ import (
 func (c *conn) addWatch(path string, mode watch.Mode) {
 	bytes := c.s.watches.Add(c.watcher, path, mode)
 	if bytes > c.s.cfg.MaxWatchBytes && !c.closed {
-		c.s.log.Warn().Str("client", c.remote).Stringer("session", c.session).Int("bytes", bytes).
-			Msg("closing a connection that watches too much")
+		c.s.quiet.Warn("closing a connection that watches too much").
+			Str("client", c.remote).Stringer("session", c.session).Int("bytes", bytes).Send()
 		c.killLocked("watch limit")
 	}
 }

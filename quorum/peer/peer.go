@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/fle"
+	"github.com/zabkeeper/zabkeeper/quiet"
 	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/zab"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
@@ -17,6 +18,7 @@ import (
 // status, and are safe for concurrent use.
 type Peer struct {
 	cfg   Config
+	quiet *quiet.Log // for lines that other servers can cause
 	inbox *inbox
 	fle   *fle.Machine
 
@@ -64,6 +66,7 @@ func New(cfg Config) (*Peer, error) {
 	member, _ := cfg.Ensemble.Member(cfg.Self)
 	p := &Peer{
 		cfg:    cfg,
+		quiet:  quiet.New(quiet.Config{Logger: cfg.Logger}),
 		inbox:  newInbox(),
 		hellos: make(map[uint64]*hello),
 		seen:   make(map[quorum.SID]quorum.Incarnation),
@@ -84,6 +87,7 @@ func New(cfg Config) (*Peer, error) {
 // returns nil. Any other return is a fault that the process cannot survive.
 func (p *Peer) Run(ctx context.Context) error {
 	defer p.inbox.close()
+	defer p.quiet.Flush()
 	p.delivered = p.cfg.StateMachine.Applied().ID
 	for ctx.Err() == nil {
 		outcome, err := p.look(ctx)
@@ -134,6 +138,7 @@ func (p *Peer) look(ctx context.Context) (*fle.Outcome, error) {
 		case <-tick.C:
 			p.fle.Tick()
 			p.expireHellos()
+			p.quiet.Sweep()
 			if after := p.cfg.ReadOnlyAfter; after > 0 && !readOnly && time.Since(p.lookingSince) >= after {
 				p.cfg.StateMachine.ServeReadOnly()
 				readOnly = true

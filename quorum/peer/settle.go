@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/zabkeeper/zabkeeper/fle"
 	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/zab"
@@ -177,24 +179,26 @@ func (t *tenure) enter(phase zab.Phase) {
 
 // logEvent writes what the role reports; only what an operator acts on is above debug.
 func (t *tenure) logEvent(e zab.Event) {
-	log := &t.p.cfg.Logger
-	ev := log.Info()
+	level := zerolog.InfoLevel
 	switch e.Kind {
 	case zab.EventStopped:
 		t.reason = e.Text
-		ev = log.Warn()
+		level = zerolog.WarnLevel
 	case zab.EventDropped, zab.EventRefused:
-		ev = log.Warn()
+		level = zerolog.WarnLevel
 	case zab.EventDivergence:
-		ev = log.Error()
+		level = zerolog.ErrorLevel
 	case zab.EventPhase, zab.EventEpoch, zab.EventSync, zab.EventSynced:
 	}
-	ev.Stringer("role", t.outcome.State)
-	if e.Peer != quorum.None {
-		ev.Stringer("peer", e.Peer)
+	var ev *zerolog.Event
+	if e.Peer == quorum.None {
+		ev = t.p.cfg.Logger.WithLevel(level)
+	} else {
+		ev = t.p.quiet.Begin(level, "what became of a server", level.String(), e.Peer.String()).Stringer("peer", e.Peer)
 	}
+	ev = ev.Stringer("role", t.outcome.State)
 	if e.Zxid != 0 {
-		ev.Stringer("zxid", e.Zxid)
+		ev = ev.Stringer("zxid", e.Zxid)
 	}
 	ev.Msg(e.Text)
 }
@@ -203,7 +207,7 @@ func (t *tenure) logEvent(e zab.Event) {
 func (p *Peer) logElection(e fle.Event) {
 	ev := p.cfg.Logger.Debug()
 	if e.Kind == fle.EventAdopted || e.Kind == fle.EventElected {
-		ev = p.cfg.Logger.Info()
+		ev = p.quiet.Begin(zerolog.InfoLevel, "a step of the election", e.Peer.String())
 	}
 	ev.Stringer("peer", e.Peer).Stringer("vote", e.Vote).Msg(e.Text)
 }

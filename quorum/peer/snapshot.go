@@ -31,7 +31,7 @@ func (t *tenure) snapshotChunk(m zab.Message) error {
 		return nil
 	}
 	if err := t.sink.Write(m.Data); err != nil {
-		t.p.cfg.Logger.Error().Err(err).Msg("snapshot refused")
+		t.p.quiet.Error("snapshot refused").Err(err).Send()
 		t.learner.SnapshotFailed()
 		return nil
 	}
@@ -40,7 +40,7 @@ func (t *tenure) snapshotChunk(m zab.Message) error {
 	}
 	point, err := t.sink.Finish()
 	if err != nil {
-		t.p.cfg.Logger.Error().Err(err).Msg("snapshot refused")
+		t.p.quiet.Error("snapshot refused").Err(err).Send()
 		t.learner.SnapshotFailed()
 		return nil
 	}

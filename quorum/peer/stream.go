@@ -63,7 +63,7 @@ func (t *tenure) streamEnded(e event) {
 		return
 	}
 	if e.kind == evStreamFailed {
-		t.p.cfg.Logger.Warn().Stringer("peer", e.sid).Err(e.err).Msg("sending history failed")
+		t.p.quiet.Warn("sending history failed", e.sid.String()).Stringer("peer", e.sid).Err(e.err).Send()
 		t.leader.StreamFailed(e.sid)
 		return
 	}

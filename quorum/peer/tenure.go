@@ -179,6 +179,7 @@ func (t *tenure) run() error {
 			return nil
 		case <-tick.C:
 			t.tick()
+			p.quiet.Sweep()
 		case <-patience.C:
 			if t.learner != nil && !t.linked {
 				t.reason = "no connection to the leader"
@@ -274,7 +275,7 @@ func (t *tenure) linkDown(e event) {
 		return
 	}
 	if sid, ok := t.sids[e.link]; ok {
-		t.p.cfg.Logger.Info().Stringer("peer", sid).AnErr("reason", e.err).Msg("learner disconnected")
+		t.p.quiet.Info("learner disconnected", sid.String()).Stringer("peer", sid).AnErr("reason", e.err).Send()
 		t.forget(sid)
 		t.leader.Disconnected(sid)
 	}

@@ -257,8 +257,8 @@ func (v *voice) report() {
 		return
 	}
 	v.reported, v.incarnation = up, incarnation
-	v.t.cfg.Logger.Info().Stringer("peer", v.sid).Bool("up", up).Stringer("incarnation", incarnation).
-		Msg("election connection")
+	v.t.lives.Info("election connection", v.sid.String()).
+		Stringer("peer", v.sid).Bool("up", up).Stringer("incarnation", incarnation).Send()
 	v.t.cfg.Handler.Reachable(v.sid, up, incarnation)
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/zabkeeper/zabkeeper/proto/peerwire"
 	"github.com/zabkeeper/zabkeeper/quorum"
 )
@@ -227,10 +229,7 @@ func (t *Transport) refused(remote net.Addr, err error) {
 	var r *RefusedError
 	switch {
 	case errors.Is(err, peerwire.ErrMalformed), errors.Is(err, ErrProtocol):
-		if n, ok := t.quiet.allow(quietKey{quorum.None, "garbage"}); ok {
-			t.cfg.Logger.Warn().Stringer("remote", remote).Err(err).Int("suppressed", n).
-				Msg("closed a connection that does not speak our protocol")
-		}
+		t.refusals.Warn("closed a connection that does not speak our protocol").Stringer("remote", remote).Err(err).Send()
 		return
 	case !errors.As(err, &r):
 		return // it went away, or was too slow: dialling again will tell
@@ -239,32 +238,26 @@ func (t *Transport) refused(remote net.Addr, err error) {
 		t.conflict(remote, r)
 		return
 	}
-	n, ok := t.quiet.allow(quietKey{r.Hello.SID, r.Reason.String()})
-	if !ok {
-		return
-	}
-	e := t.cfg.Logger.Error().Stringer("remote", remote).Stringer("peer", r.Hello.SID).
-		Stringer("reason", r.Reason).Bool("byPeer", r.ByPeer).Int("suppressed", n)
+	const text = "refused a connection between servers: check the server list, myid and data directories of both"
+	e := t.refusals.Error(text, r.Hello.SID.String(), r.Reason.String()).Stringer("remote", remote).
+		Stringer("peer", r.Hello.SID).Stringer("reason", r.Reason).Bool("byPeer", r.ByPeer)
 	if r.Want != quorum.None {
 		e = e.Stringer("dialled", r.Want)
 	}
-	e.Stringer("peerCluster", r.Hello.Cluster).Stringer("peerIncarnation", r.Hello.Incarnation).
-		Msg("refused a connection between servers: check the server list, myid and data directories of both")
+	e.Stringer("peerCluster", r.Hello.Cluster).Stringer("peerIncarnation", r.Hello.Incarnation).Send()
 }
 
 // conflict tells of a server with our own sid (hazard H-39).
 func (t *Transport) conflict(remote net.Addr, r *RefusedError) {
-	n, ok := t.quiet.allow(quietKey{t.cfg.Self, "conflict"})
-	if !ok {
+	const text = "another server runs with this server's id: every myid must be unique"
+	if !t.refusals.Allow(zerolog.ErrorLevel, text) {
 		return
 	}
 	c := Conflict{Remote: remote.String(), Witness: r.Hello.SID}
 	if r.Hello.SID == t.cfg.Self {
 		c.Other = r.Hello.Incarnation
 	}
-	t.cfg.Logger.Error().Str("remote", c.Remote).Stringer("witness", c.Witness).
-		Stringer("incarnation", c.Other).Int("suppressed", n).
-		Msg("another server runs with this server's id: every myid must be unique")
+	t.cfg.Logger.Error().Str("remote", c.Remote).Stringer("witness", c.Witness).Stringer("incarnation", c.Other).Msg(text)
 	if t.cfg.Conflict != nil {
 		t.cfg.Conflict(c)
 	}

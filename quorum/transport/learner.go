@@ -142,7 +142,8 @@ func (t *Transport) serve(ctx context.Context, l *link, s *session) {
 	stop := context.AfterFunc(ctx, func() { l.close(ErrStopped) })
 	defer stop()
 	remote := s.conn.RemoteAddr()
-	t.cfg.Logger.Info().Uint64("link", l.id).Stringer("peer", l.peer).Stringer("remote", remote).Msg("link up")
+	t.lives.Info("link up", l.peer.String()).
+		Uint64("link", l.id).Stringer("peer", l.peer).Stringer("remote", remote).Send()
 	t.cfg.Handler.LinkUp(l.id, l.peer)
 
 	written := make(chan struct{})
@@ -156,7 +157,7 @@ func (t *Transport) serve(ctx context.Context, l *link, s *session) {
 	<-written
 
 	err := l.reason()
-	t.cfg.Logger.Info().Uint64("link", l.id).Stringer("peer", l.peer).Err(err).Msg("link down")
+	t.lives.Info("link down", l.peer.String()).Uint64("link", l.id).Stringer("peer", l.peer).Err(err).Send()
 	if !errors.Is(err, ErrHungUp) {
 		t.refused(remote, err)
 		t.cfg.Handler.LinkDown(l.id, err)

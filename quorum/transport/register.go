@@ -2,7 +2,6 @@ package transport
 
 import (
 	"sync"
-	"time"
 
 	"github.com/zabkeeper/zabkeeper/quorum"
 )
@@ -50,45 +49,4 @@ func (r *register) leave(sid quorum.SID) {
 	if p.connections--; p.connections == 0 {
 		delete(r.here, sid)
 	}
-}
-
-// quietKey names a log line that may repeat. Kinds are few and sids at most 256, which bounds
-// the table.
-type quietKey struct {
-	sid  quorum.SID
-	kind string
-}
-
-// quiet suppresses repeated log lines.
-type quiet struct {
-	mu    sync.Mutex
-	lines map[quietKey]*quietLine
-}
-
-type quietLine struct {
-	last       time.Time
-	suppressed int
-}
-
-// allow reports whether the line may be written now, and how often it was suppressed since
-// it last was.
-func (q *quiet) allow(key quietKey) (suppressed int, ok bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.lines == nil {
-		q.lines = make(map[quietKey]*quietLine)
-	}
-	l := q.lines[key]
-	now := time.Now()
-	switch {
-	case l == nil:
-		q.lines[key] = &quietLine{last: now}
-		return 0, true
-	case now.Sub(l.last) < quietPeriod:
-		l.suppressed++
-		return 0, false
-	}
-	suppressed = l.suppressed
-	*l = quietLine{last: now}
-	return suppressed, true
 }

@@ -122,3 +122,23 @@ func (s *stranger) awaitClose() {
 		s.t.Error("the connection stays open")
 	}
 }
+
+// However many strangers come, they are worth a line and in the end their number.
+func TestStrangersLeaveFewLines(t *testing.T) {
+	c := newCluster(t, 1, 2)
+	book := newLogbook()
+	s1 := c.start(1, book.attach)
+	const n = 50
+	for i := range n {
+		s := dialStranger(t, c.addresses[1][i%2])
+		s.send([]byte("GET / HTTP/1.1\r\nHost: quorum\r\n\r\n"))
+		s.awaitClose()
+	}
+	s1.stop()
+	if lines := book.count("\n"); lines != 2 {
+		t.Errorf("%d lines for %d strangers:\n%s", lines, n, &book.buf)
+	}
+	if book.count("does not speak our protocol") != 2 || book.count(`"more":49,`) != 1 {
+		t.Errorf("the log of %d strangers:\n%s", n, &book.buf)
+	}
+}

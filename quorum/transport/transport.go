@@ -11,6 +11,7 @@ import (
 
 	"github.com/zabkeeper/zabkeeper/fle"
 	"github.com/zabkeeper/zabkeeper/proto/peerwire"
+	"github.com/zabkeeper/zabkeeper/quiet"
 	"github.com/zabkeeper/zabkeeper/quorum"
 )
 
@@ -19,7 +20,8 @@ import (
 type Transport struct {
 	cfg      Config
 	register register
-	quiet    quiet
+	// refusals takes the lines of those who are refused, lives those of connections that come and go.
+	refusals, lives *quiet.Log
 	// voices has the election channel to every other server that this one talks to. The map never changes.
 	voices map[quorum.SID]*voice
 	// strangers has a slot for every accepted connection that has not introduced itself.
@@ -42,6 +44,9 @@ func New(cfg Config) (*Transport, error) {
 		return nil, err
 	}
 	t := &Transport{
+		refusals: quiet.New(quiet.Config{Logger: cfg.Logger, Lines: 1, Period: quietPeriod}),
+		lives:    quiet.New(quiet.Config{Logger: cfg.Logger}),
+
 		cfg: cfg, strangers: make(chan struct{}, maxStrangers), wake: make(chan struct{}, 1),
 		voices: make(map[quorum.SID]*voice), links: make(map[uint64]*link), inbound: make(map[quorum.SID]*link),
 	}
@@ -82,6 +87,9 @@ func (t *Transport) Run(ctx context.Context) error {
 	}))
 	for _, v := range t.voices {
 		t.wg.Go(func() { v.maintain(ctx) })
+	}
+	for _, q := range []*quiet.Log{t.refusals, t.lives} {
+		t.wg.Go(func() { q.Run(ctx) })
 	}
 	t.dialPending(ctx)
 	t.wg.Wait()
@@ -199,7 +207,7 @@ func (t *Transport) accept(ctx context.Context, ln net.Listener, ch peerwire.Cha
 		case errors.Is(err, net.ErrClosed):
 			return err
 		case err != nil:
-			t.cfg.Logger.Error().Stringer("address", ln.Addr()).Err(err).Msg("cannot accept a connection of a server")
+			t.refusals.Error("cannot accept a connection of a server").Stringer("address", ln.Addr()).Err(err).Send()
 			sleep(ctx, pause.next(), nil)
 			continue
 		}
@@ -209,10 +217,8 @@ func (t *Transport) accept(ctx context.Context, ln net.Listener, ch peerwire.Cha
 			t.wg.Go(func() { t.greet(ctx, conn, ch) })
 		default:
 			_ = conn.Close()
-			if n, ok := t.quiet.allow(quietKey{quorum.None, "strangers"}); ok {
-				t.cfg.Logger.Warn().Stringer("remote", conn.RemoteAddr()).Int("suppressed", n).
-					Msg("too many connections that have not introduced themselves")
-			}
+			t.refusals.Warn("too many connections that have not introduced themselves").
+				Stringer("remote", conn.RemoteAddr()).Send()
 		}
 	}
 }
