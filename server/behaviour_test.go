@@ -85,6 +85,33 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	}
 }
 
+// A connection without a session is gone within twice the time that it has, also if that is less than a tick.
+func TestSessionlessTimeoutBelowATick(t *testing.T) {
+	const timeout = 400 * time.Millisecond
+	eras := make(chan time.Time)
+	w := newTwin(t, 1, func(c *server.Config) {
+		c.TickTime, c.SessionlessTimeout = 20*timeout, timeout
+		others := c.Ticker
+		c.Ticker = func(d time.Duration) (<-chan time.Time, func()) {
+			if d == timeout/4 {
+				return eras, func() {}
+			}
+			return others(d)
+		}
+	})
+	m := w.members[0]
+	silent := m.dial(t)
+	eventually(t, "the connection", func() bool { return m.srv.Stats().Connections == 1 })
+	for range 2 * timeout / (timeout / 4) {
+		select {
+		case eras <- time.Time{}:
+		case <-time.After(10 * time.Second):
+			t.Fatal("nobody looks after connections twice in the time that they have")
+		}
+	}
+	silent.closed()
+}
+
 // A client that takes no events is closed when too many pile up; others are not affected.
 func TestEventsPileUp(t *testing.T) {
 	w := newTwin(t, 1, func(c *server.Config) { c.MaxOutput = 1 << 20 })

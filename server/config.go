@@ -188,8 +188,14 @@ func setDefault[T int | time.Duration](field *T, value T) {
 	}
 }
 
-// era is the unit of housekeeping: half a tick.
-func (c *Config) era() time.Duration { return max(c.TickTime/2, time.Millisecond) }
+// shortestEra bounds what a short SessionlessTimeout costs.
+const shortestEra = 100 * time.Millisecond
+
+// era is the unit of housekeeping: half a tick, or less where a connection without a session may stay for
+// less than two ticks, so that it is gone within twice that time (Apache's NIOServerCnxnFactory, touchCnxn).
+func (c *Config) era() time.Duration {
+	return max(min(c.TickTime/2, max(c.SessionlessTimeout/4, shortestEra)), time.Millisecond)
+}
 
 // eras returns how many eras d surely fills.
 func (c *Config) eras(d time.Duration) int64 { return int64(d/c.era()) + 1 }
