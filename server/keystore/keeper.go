@@ -50,6 +50,8 @@ type Keeper struct {
 	seen   snapshot
 	seenAt time.Time
 	used   [sha256.Size]byte // of the files that current was made of
+	// coming is what the last look found in place of used, zero: nothing.
+	coming [sha256.Size]byte
 	// complaint is the last report of files that cannot be used, empty: they can.
 	complaint string
 	warned    time.Time // when the end of a certificate was reported last
@@ -113,13 +115,16 @@ func (k *Keeper) Run(ctx context.Context) error {
 // reported, again if they were reported before.
 func (k *Keeper) Reload() { k.check(true) }
 
-// check takes over what the files hold if it has changed and can be used.
+// check takes over what the files hold if it has changed and can be used. Unless it is asked
+// for, it must have been so at the look before: a file of which only the first certificates are
+// written yet looks like any other.
 func (k *Keeper) check(asked bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	defer k.warn()
 	now := look(k.names)
-	if !asked && now.same(k.seen) && !k.seen.fresh(k.seenAt) && k.complaint == "" {
+	waiting := k.coming != [sha256.Size]byte{}
+	if !asked && !waiting && now.same(k.seen) && !k.seen.fresh(k.seenAt) && k.complaint == "" {
 		return
 	}
 	k.seen, k.seenAt = now, time.Now()
@@ -127,8 +132,12 @@ func (k *Keeper) check(asked bool) {
 		k.complaint = ""
 	}
 	content := sum(k.names)
-	if content == k.used {
-		k.complaint = ""
+	switch {
+	case content == k.used:
+		k.complaint, k.coming = "", [sha256.Size]byte{}
+		return
+	case !asked && content != k.coming:
+		k.coming = content
 		return
 	}
 	m, err := readMaterial(&k.cfg.TLS, k.base)
@@ -137,10 +146,10 @@ func (k *Keeper) check(asked bool) {
 	}
 	switch {
 	case err == nil && sum(k.names) != content:
-		// Written while they were read: the next look will find them at rest.
+		// Written while they were read: later looks will find them at rest.
 		k.seen = nil
 	case err == nil:
-		k.used, k.complaint = content, ""
+		k.used, k.complaint, k.coming = content, "", [sha256.Size]byte{}
 		k.adopt(m)
 	case err.Error() != k.complaint:
 		k.complaint = err.Error()

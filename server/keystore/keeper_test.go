@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -115,26 +116,33 @@ type keeper struct {
 	t     *testing.T
 	log   journal
 	files conf.TLS
+	every time.Duration
 	now   time.Time
 }
 
 func openCopy(t *testing.T) *keeper {
 	t.Helper()
 	dir := t.TempDir()
-	k := &keeper{t: t, files: base(), now: time.Now()}
+	k := &keeper{t: t, files: base(), every: time.Millisecond, now: time.Now()}
 	k.files.KeyStore = conf.Store{Location: filepath.Join(dir, "keys"), Type: keystore.PKCS12, PasswordPath: filepath.Join(dir, "password")}
 	k.files.TrustStore.Location = filepath.Join(dir, "trust.pem")
 	k.write(k.files.KeyStore.Location, load(t, "openssl.p12"))
 	k.write(k.files.KeyStore.PasswordPath, []byte(password+"\n"))
 	k.write(k.files.TrustStore.Location, load(t, "trust.pem"))
+	k.open()
+	return k
+}
+
+func (k *keeper) open() {
+	k.t.Helper()
+	k.log.take()
 	var err error
 	k.Keeper, err = keystore.Open(keystore.Config{
-		TLS: k.files, Logger: zerolog.New(&k.log), Every: time.Millisecond, Now: func() time.Time { return k.now },
+		TLS: k.files, Logger: zerolog.New(&k.log), Every: k.every, Now: func() time.Time { return k.now },
 	})
 	if err != nil {
-		t.Fatal(err)
+		k.t.Fatal(err)
 	}
-	return k
 }
 
 func (k *keeper) write(path string, data []byte) {
@@ -210,6 +218,20 @@ func TestRunSeesChanges(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
+		"a directory put in the place of another, as Kubernetes replaces secrets": func(data []byte) {
+			dir := t.TempDir()
+			k.write(filepath.Join(dir, "keys"), data)
+			link := filepath.Join(filepath.Dir(k.files.KeyStore.Location), "..data")
+			if err := errors.Join(os.Symlink(dir, link+"_tmp"), os.Rename(link+"_tmp", link)); err != nil {
+				t.Fatal(err)
+			}
+			if to, _ := os.Readlink(k.files.KeyStore.Location); to == "..data/keys" {
+				return // it points there already
+			}
+			if err := errors.Join(os.Symlink("..data/keys", k.files.KeyStore.Location+".new"), os.Rename(k.files.KeyStore.Location+".new", k.files.KeyStore.Location)); err != nil {
+				t.Fatal(err)
+			}
+		},
 		"a link that points elsewhere": func(data []byte) {
 			target := filepath.Join(t.TempDir(), "target")
 			k.write(target, data)
@@ -227,6 +249,66 @@ func TestRunSeesChanges(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+// A file of which only a part is written may look whole: it counts once it is at rest, or when an
+// operator says that it is.
+func TestFilesComeToRestFirst(t *testing.T) {
+	today := time.Now() // the bubble's time is before the certificates'
+	synctest.Test(t, func(t *testing.T) {
+		k := openCopy(t)
+		k.every, k.now = 5*time.Second, today
+		k.open()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- k.Run(ctx) }()
+		trusted := func() (n int) {
+			for _, line := range strings.Split(k.log.take(), "\n") {
+				if _, after, found := strings.Cut(line, `"trusted":`); found {
+					if _, err := fmt.Sscan(strings.TrimSuffix(after[:strings.IndexAny(after, ",}")], "}"), &n); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			return n
+		}
+		whole := load(t, "trust.pem")
+		begin := []byte("-----BEGIN CERTIFICATE-----")
+		part := whole[:bytes.LastIndex(whole, begin)]
+		all := bytes.Count(whole, begin)
+		if n := trusted(); n != all || all < 2 {
+			t.Fatalf("%d of %d certificates are trusted", n, all)
+		}
+		look := func() { <-time.After(5 * time.Second) }
+		// Its last certificate is missing when somebody looks, and there at the next look.
+		<-time.After(time.Second)
+		k.write(k.files.TrustStore.Location, part)
+		look()
+		k.write(k.files.TrustStore.Location, whole)
+		look()
+		look()
+		if n := trusted(); n != 0 {
+			t.Errorf("%d certificates are trusted for a while", n)
+		}
+		k.write(k.files.TrustStore.Location, part)
+		look()
+		if n := trusted(); n != 0 {
+			t.Errorf("%d certificates are trusted at once", n)
+		}
+		look()
+		if n := trusted(); n != all-1 {
+			t.Errorf("%d certificates are trusted, want %d", n, all-1)
+		}
+		k.write(k.files.TrustStore.Location, whole)
+		k.Reload()
+		if n := trusted(); n != all {
+			t.Errorf("%d certificates are trusted when told to reload, want %d", n, all)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestExpiryIsReportedAhead(t *testing.T) {

@@ -388,6 +388,35 @@ func TestHandshakeTimeout(t *testing.T) {
 	}
 }
 
+// Clients whose certificates are more than anybody needs are turned away before these are judged,
+// those who ask for TLS as it was ten years ago are too, and nobody else feels it.
+func TestExcessiveClients(t *testing.T) {
+	s := startSecured(t, 1)
+	addr := s.addr(s.Server(1))
+	huge := s.ca.issue(pkix.Name{CommonName: "huge"}, func(c *x509.Certificate) {
+		c.ExtraExtensions = []pkix.Extension{{Id: []int{1, 2, 3, 4}, Value: make([]byte, 300<<10)}}
+	})
+	long := s.ca.client("long")
+	for range 1000 {
+		long.Certificate = append(long.Certificate, long.Certificate[0])
+	}
+	for name, cert := range map[string]tls.Certificate{"a huge certificate": huge, "a long chain": long} {
+		cfg := s.config()
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }
+		if err := s.try(t, addr, cfg); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
+		cfg := s.config(s.ca.client("old"))
+		cfg.MinVersion, cfg.MaxVersion = version, version
+		if err := s.try(t, addr, cfg); err == nil || !strings.Contains(err.Error(), "protocol version") {
+			t.Errorf("%s: %v", tls.VersionName(version), err)
+		}
+	}
+	must(t, s.try(t, addr, s.config(s.ca.client("good"))))
+}
+
 // Answers that span many records of TLS arrive whole.
 func TestLongAnswersByTLS(t *testing.T) {
 	s := startSecured(t, 1)
