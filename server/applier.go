@@ -279,7 +279,7 @@ func (a *applier) flush() {
 		pr.applied(a.at.ID) // ahead of the answers: whoever has one must not find it pending
 	}
 	if len(s.tree.open) > 0 {
-		s.tree.recount(a.changes)
+		s.tree.tell(a.changes)
 	}
 	for i := range a.batch {
 		a.finish(&a.batch[i])

@@ -19,7 +19,7 @@ type census struct {
 
 // takeCensus counts the nodes below path, without a lock. Of the whole tree the store knows
 // the number: nil.
-func (c *conn) takeCensus(path string) *census {
+func (c *conn) takeCensus(path string) follower {
 	if path == "" || path == znode.RootPath {
 		return nil
 	}
@@ -27,9 +27,7 @@ func (c *conn) takeCensus(path string) *census {
 	t.mu.RLock()
 	count := t.store.Below(path)
 	n := &census{prefix: path + "/"}
-	t.openMu.Lock()
-	t.open[n] = struct{}{}
-	t.openMu.Unlock()
+	t.follow(n)
 	t.mu.RUnlock()
 	n.pinned = count(c.dead)
 	return n
@@ -37,39 +35,31 @@ func (c *conn) takeCensus(path string) *census {
 
 // finish ends a census and returns its result. The caller holds the lock.
 func (t *tree) finish(n *census) int {
-	t.openMu.Lock()
-	delete(t.open, n)
-	t.openMu.Unlock()
+	t.unfollow(n)
 	return n.pinned + n.since
 }
 
-// recount adds what was just installed. The caller holds the lock for writing. The order of the
-// counts does not matter.
-func (t *tree) recount(changes *znode.Changes) {
-	changes.Nodes(func(path string, old, updated *znode.Node) {
-		by := 1
-		switch {
-		case (old == nil) == (updated == nil):
-			return
-		case updated == nil:
-			by = -1
-		}
-		for n := range t.open {
-			if strings.HasPrefix(path, n.prefix) {
-				n.since += by
-			}
-		}
-	})
+// changed implements follower.
+func (n *census) changed(path string, old, updated *znode.Node) {
+	if (old == nil) == (updated == nil) || !strings.HasPrefix(path, n.prefix) {
+		return
+	}
+	if updated == nil {
+		n.since--
+	} else {
+		n.since++
+	}
 }
 
 // answerNumber answers getAllChildrenNumber (spec semantics 3.3). The root is no node below
 // itself, but one below its alias, the empty path.
 func (c *conn) answerNumber(r *request, h proto.ReplyHeader) {
 	t := &c.s.tree
+	taken, counted := r.aside.(*census)
 	var n int
 	switch {
-	case r.census != nil:
-		n = t.finish(r.census)
+	case counted:
+		n = t.finish(taken)
 	case r.path == "":
 		n = t.store.NodeCount()
 	default:
@@ -82,16 +72,16 @@ func (c *conn) answerNumber(r *request, h proto.ReplyHeader) {
 	c.reply(h, proto.GetAllChildrenNumberResponse{TotalNumber: int32(n)})
 }
 
-// closeCensuses ends those that this connection, which has ended, still waits with.
-func (c *conn) closeCensuses() {
+// unfollow ends what this connection, which has ended, still follows the tree's changes with.
+func (c *conn) unfollow() {
 	t := &c.s.tree
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range c.queue.len() {
-		if n := c.queue.at(i).census; n != nil {
-			t.finish(n)
+		if f := c.queue.at(i).aside; f != nil {
+			t.unfollow(f)
 		}
 	}
 }

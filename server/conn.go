@@ -292,7 +292,7 @@ func (c *conn) end() {
 	if watching { // without c.mu: this may take a while
 		c.s.watches.Leave(c.watcher)
 	}
-	c.closeCensuses()
+	c.unfollow()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.s.stats.outstanding.Add(-int64(c.queue.len()))

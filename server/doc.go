@@ -52,6 +52,12 @@
 // connection has reads queued ahead of it, so these see exactly the state between the
 // session's two writes; the zxid in every reply is the state that it was computed from.
 //
+// A read of many nodes (more than 16: setWatches, multiRead) is never queued: the reader waits
+// until its queue is empty, and then answers it in steps, between which commits are applied.
+// Watches are looked up and set a few at a time. What a multiRead found without the lock is
+// looked up once more under it where something has changed since, so that the whole answer is
+// of one state.
+//
 // A committed transaction is matched with the first unanswered write of its session's
 // local connection. That is enough: the leader takes requests of a session only through
 // its owner, in order, and a renewal is answered behind everything that was proposed

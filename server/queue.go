@@ -37,10 +37,13 @@ type request struct {
 	upgrade bool
 	// cost estimates the bytes that the request holds while it waits, and those of the answer to
 	// a read, beyond the usual hundred.
-	cost   int
-	path   string
-	census *census       // of getAllChildrenNumber, nil where none is needed
-	body   proto.Request // of the operations that need more than path and watch
+	cost  int
+	path  string
+	body  proto.Request // of the operations that need more than path and watch
+	rearm *rearm        // of setWatches and setWatches2
+	// aside is what was computed without the tree's lock: a census of getAllChildrenNumber, a
+	// glance of a long multiRead, or nil.
+	aside  follower
 	who    *identity
 	ticket uint64 // of a sync
 	since  int64  // ns, see Server.now

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"strings"
 
 	"github.com/zabkeeper/zabkeeper/proto"
@@ -51,11 +52,8 @@ func (c *conn) answer(r *request) {
 		c.answerNumber(r, h)
 	case proto.OpSync:
 		c.reply(h, proto.SyncResponse{Path: r.body.(*proto.SyncRequest).Path})
-	case proto.OpSetWatches:
-		c.setWatches(r.body.(*proto.SetWatches))
-		c.bare(h)
-	case proto.OpSetWatches2:
-		c.setWatches2(r.body.(*proto.SetWatches2))
+	case proto.OpSetWatches, proto.OpSetWatches2:
+		c.setWatches(r.rearm, math.MaxInt)
 		c.bare(h)
 	case proto.OpAddWatch:
 		c.answerAddWatch(r.body.(*proto.AddWatchRequest), h)
@@ -135,33 +133,49 @@ func (c *conn) node(path string) *znode.Node {
 
 // multiRead answers each operation on its own; it sets no watches. One request can ask for the
 // same large node tens of thousands of times: where the answer becomes too long, the operations
-// that are left are refused.
+// that are left are refused. What a glance has found and still holds is taken from it.
 func (c *conn) multiRead(r *request) proto.MultiResponse {
 	ops := r.body.(*proto.MultiRequest).Ops
-	results := make([]proto.MultiResult, len(ops))
+	var results []proto.MultiResult
+	g, glanced := r.aside.(*glance)
+	if glanced {
+		c.s.tree.unfollow(g)
+		results = g.results
+	} else {
+		results = make([]proto.MultiResult, len(ops))
+	}
 	left := c.s.cfg.MaxAnswer
 	for i := range ops {
 		res := &results[i]
-		if left < 0 {
-			*res = proto.MultiResult{Type: proto.OpError, Err: proto.CodeMarshallingError}
-			continue
-		}
-		res.Type = ops[i].Op
 		path := ops[i].Request.(*proto.ReadRequest).Path
-		var code proto.Code
-		if ops[i].Op == proto.OpGetData {
-			res.Data, res.Stat, code = znode.GetData(c.s.tree.store, path, r.who.judged)
-		} else {
-			res.Children, res.Stat, code = znode.GetChildren(c.s.tree.store, path, r.who.judged, left)
+		if left >= 0 && !(glanced && g.holds(i, path)) {
+			*res = c.readOne(ops[i].Op, path, r.who, left)
 		}
 		if left -= resultBytes(res); left < 0 {
-			code = proto.CodeMarshallingError
-		}
-		if code != proto.CodeOK {
-			*res = proto.MultiResult{Type: proto.OpError, Err: code}
+			*res = refusedRead(proto.CodeMarshallingError)
 		}
 	}
 	return proto.MultiResponse{Results: results}
+}
+
+// readOne answers one operation of a multiRead. A list of children is refused when it takes more
+// than limit bytes.
+func (c *conn) readOne(op proto.Op, path string, who *identity, limit int) proto.MultiResult {
+	res := proto.MultiResult{Type: op}
+	var code proto.Code
+	if op == proto.OpGetData {
+		res.Data, res.Stat, code = znode.GetData(c.s.tree.store, path, who.judged)
+	} else {
+		res.Children, res.Stat, code = znode.GetChildren(c.s.tree.store, path, who.judged, limit)
+	}
+	if code != proto.CodeOK {
+		return refusedRead(code)
+	}
+	return res
+}
+
+func refusedRead(code proto.Code) proto.MultiResult {
+	return proto.MultiResult{Type: proto.OpError, Err: code}
 }
 
 // resultBytes is how much room the data or the names of a result take in an answer.

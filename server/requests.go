@@ -1,6 +1,8 @@
 package server
 
 import (
+	"math"
+
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/proto/jute"
 	"github.com/zabkeeper/zabkeeper/znode"
@@ -40,7 +42,7 @@ func (c *conn) handle(frame []byte) bool {
 	case proto.OpSetWatches, proto.OpSetWatches2, proto.OpAddWatch, proto.OpCheckWatches, proto.OpRemoveWatches,
 		proto.OpMultiRead, proto.OpGetEphemerals, proto.OpWhoAmI:
 		body, err := proto.DecodeRequest(h.Op, cur.Rest())
-		r.body = body
+		r.body, r.rearm = body, newRearm(body)
 		return c.read(&r, err)
 	case proto.OpCreate, proto.OpCreate2, proto.OpCreateContainer, proto.OpCreateTTL, proto.OpDelete, proto.OpSetData,
 		proto.OpSetACL, proto.OpMulti, proto.OpCloseSession:
@@ -95,6 +97,9 @@ func (c *conn) read(r *request, malformed error) bool {
 	if malformed != nil {
 		return c.refuse(r, proto.CodeMarshallingError)
 	}
+	if lookups := r.lookups(); lookups > fewLookups {
+		return c.readLong(r, lookups)
+	}
 	r.cost += c.warm(r)
 	return c.put(r)
 }
@@ -103,10 +108,8 @@ func (c *conn) read(r *request, malformed error) bool {
 // estimates the length of the answer.
 func (c *conn) warm(r *request) (cost int) {
 	switch body := r.body.(type) {
-	case *proto.SetWatches:
-		c.warmAll(body)
-	case *proto.SetWatches2:
-		c.warmAll(&body.SetWatches)
+	case *proto.SetWatches, *proto.SetWatches2:
+		c.warmWatches(r.rearm, math.MaxInt)
 	case *proto.MultiRequest:
 		for i := range body.Ops {
 			if read, ok := body.Ops[i].Request.(*proto.ReadRequest); ok {
@@ -118,7 +121,7 @@ func (c *conn) warm(r *request) (cost int) {
 			cost = c.warmNode(r.path, r.op)
 		}
 		if r.op == proto.OpGetAllChildrenNumber {
-			r.census = c.takeCensus(r.path)
+			r.aside = c.takeCensus(r.path)
 		}
 	}
 	return cost
@@ -144,14 +147,6 @@ func (c *conn) warmNode(path string, op proto.Op) (cost int) {
 	return 0
 }
 
-func (c *conn) warmAll(w *proto.SetWatches) {
-	for _, list := range [...][]string{w.Data, w.Exist, w.Child} {
-		for _, path := range list {
-			c.node(path)
-		}
-	}
-}
-
 // put answers a ready request at once or queues it behind the unanswered ones. It returns
 // false behind a last answer.
 func (c *conn) put(r *request) bool {
@@ -169,8 +164,8 @@ func (c *conn) put(r *request) bool {
 	c.mu.Lock()
 	if !c.closed {
 		c.answer(r)
-	} else if r.census != nil {
-		c.s.tree.finish(r.census)
+	} else if r.aside != nil {
+		c.s.tree.unfollow(r.aside)
 	}
 	c.full = len(c.out) > softOutput
 	c.mu.Unlock()

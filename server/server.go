@@ -98,7 +98,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.era.Store(1)
 	s.tree.store = cfg.Ensemble.show(cfg.Store)
-	s.tree.open = make(map[*census]struct{})
+	s.tree.open = make(map[follower]struct{})
 	s.adoptTree()
 	s.applier.init(s)
 	s.fanout.init(s)

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
+	"github.com/zabkeeper/zabkeeper/znode"
 )
 
 // tree is the applied state and the lock that makes an answer belong to exactly one zxid.
@@ -20,10 +21,42 @@ type tree struct {
 	// moved, if not nil, is closed when applied rises. Guarded by mu.
 	moved chan struct{}
 
-	// open are the counts that follow the tree's changes. They are added under mu held for
-	// reading, removed under it held in either way, and read under it held for writing.
-	open   map[*census]struct{}
+	// open are what follows the tree's changes. They are added under mu held for
+	// reading, removed under it held in either way, and told under it held for writing.
+	open   map[follower]struct{}
 	openMu sync.Mutex // innermost; orders adding and removing
+}
+
+// follower is an answer that is being computed without the tree's lock, and must be that of the
+// moment in which it is given.
+type follower interface {
+	// changed is told of every node that is created (old is nil), changed, or deleted (updated
+	// is nil), before anybody is shown so. The caller holds the tree's lock for writing.
+	changed(path string, old, updated *znode.Node)
+}
+
+// follow lets f hear of changes. The caller holds the lock.
+func (t *tree) follow(f follower) {
+	t.openMu.Lock()
+	t.open[f] = struct{}{}
+	t.openMu.Unlock()
+}
+
+// unfollow ends what follow began. The caller holds the lock.
+func (t *tree) unfollow(f follower) {
+	t.openMu.Lock()
+	delete(t.open, f)
+	t.openMu.Unlock()
+}
+
+// tell lets all followers, in any order, hear of what was just installed. The caller holds
+// the lock for writing.
+func (t *tree) tell(changes *znode.Changes) {
+	changes.Nodes(func(path string, old, updated *znode.Node) {
+		for f := range t.open {
+			f.changed(path, old, updated)
+		}
+	})
 }
 
 // rise notes a new applied zxid. The caller holds the lock for writing.

@@ -84,46 +84,105 @@ func (c *conn) tell(b *broadcast) {
 	c.s.stats.sent.Add(1)
 }
 
-// setWatches2 is setWatches with the watches that stay, which never cause an event here.
-func (c *conn) setWatches2(w *proto.SetWatches2) {
-	c.setWatches(&w.SetWatches)
-	for _, path := range w.Persistent {
-		c.addWatch(path, watch.Persistent)
+// rearm is a setWatches or setWatches2 with the paths that are left of it.
+type rearm struct {
+	since zxid.ID // what the client has seen
+	paths [rearmKinds][]string
+}
+
+// The lists of a rearm, in the order in which they are taken.
+const (
+	rearmData = iota
+	rearmExist
+	rearmChild
+	rearmPersistent
+	rearmRecursive
+	rearmKinds
+)
+
+// newRearm returns what a setWatches or setWatches2 asks for, nil if the request is neither.
+func newRearm(body proto.Request) *rearm {
+	var all proto.SetWatches2
+	switch w := body.(type) {
+	case *proto.SetWatches:
+		all.SetWatches = *w
+	case *proto.SetWatches2:
+		all = *w
+	default:
+		return nil
 	}
-	for _, path := range w.PersistentRecursive {
-		c.addWatch(path, watch.Recursive)
+	return &rearm{since: all.RelativeZxid, paths: [rearmKinds][]string{
+		rearmData: all.Data, rearmExist: all.Exist, rearmChild: all.Child,
+		rearmPersistent: all.Persistent, rearmRecursive: all.PersistentRecursive,
+	}}
+}
+
+// len returns the number of paths that are left.
+func (a *rearm) len() (n int) {
+	for _, list := range a.paths {
+		n += len(list)
+	}
+	return n
+}
+
+// warmWatches loads up to n of the nodes that the next watches are about into the cache.
+func (c *conn) warmWatches(a *rearm, n int) {
+	for _, list := range a.paths[:rearmPersistent] {
+		some := list[:min(n, len(list))]
+		n -= len(some)
+		for _, path := range some {
+			c.node(path)
+		}
 	}
 }
 
-// setWatches sets the watches of a client that reconnected, or tells it at once what it
-// has missed: an event or a watch for each path, never both (spec semantics 8.4).
-func (c *conn) setWatches(w *proto.SetWatches) {
-	for _, path := range w.Data {
+// setWatches sets up to n of the watches that are left. The caller holds the tree's lock and
+// c.mu.
+func (c *conn) setWatches(a *rearm, n int) {
+	for kind := range a.paths {
+		list := a.paths[kind]
+		some := list[:min(n, len(list))]
+		a.paths[kind] = list[len(some):]
+		n -= len(some)
+		for _, path := range some {
+			c.setWatch(kind, path, a.since)
+		}
+	}
+}
+
+// setWatch sets a watch of a client that reconnected, or tells it at once what it has
+// missed: an event or a watch for each path, never both (spec semantics 8.4). The watches that
+// stay never cause an event here.
+func (c *conn) setWatch(kind int, path string, since zxid.ID) {
+	switch kind {
+	case rearmData:
 		switch n := c.node(path); {
 		case n == nil:
 			c.missed(proto.EventNodeDeleted, path)
-		case n.Mzxid > w.RelativeZxid:
+		case n.Mzxid > since:
 			c.missed(proto.EventNodeDataChanged, path)
 		default:
 			c.addWatch(path, watch.Data)
 		}
-	}
-	for _, path := range w.Exist {
+	case rearmExist:
 		if c.node(path) != nil {
 			c.missed(proto.EventNodeCreated, path)
 		} else {
 			c.addWatch(path, watch.Data)
 		}
-	}
-	for _, path := range w.Child {
+	case rearmChild:
 		switch n := c.node(path); {
 		case n == nil:
 			c.missed(proto.EventNodeDeleted, path)
-		case n.Pzxid > w.RelativeZxid:
+		case n.Pzxid > since:
 			c.missed(proto.EventNodeChildrenChanged, path)
 		default:
 			c.addWatch(path, watch.Child)
 		}
+	case rearmPersistent:
+		c.addWatch(path, watch.Persistent)
+	case rearmRecursive:
+		c.addWatch(path, watch.Recursive)
 	}
 }
 
