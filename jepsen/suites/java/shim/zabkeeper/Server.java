@@ -13,6 +13,8 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import javax.security.auth.login.AppConfigurationEntry;
+import javax.security.auth.login.Configuration;
 
 /**
  * One zabkeeper process: the binary that the system property zabkeeper.binary names, started with a zoo.cfg, and
@@ -41,10 +43,15 @@ public final class Server {
 
         StringBuilder flags = new StringBuilder();
         System.getProperties().stringPropertyNames().stream().sorted()
-                .filter(k -> k.startsWith("zookeeper.") || k.startsWith("znode.") || k.equals("java.security.auth.login.config")
+                .filter(k -> k.startsWith("zookeeper.") || k.startsWith("znode.") || k.startsWith("jute.") || k.equals("java.security.auth.login.config")
                         || k.equals("readonlymode.enabled"))
                 .filter(k -> !k.equals("zookeeper.serverCnxnFactory"))
+                // The parser in the test's process leaves these of other servers behind.
+                .filter(k -> !k.matches("zookeeper\\.(server|group|weight)\\..*"))
                 .forEach(k -> flags.append("-D").append(k).append('=').append(System.getProperty(k)).append(' '));
+        if (System.getProperty("java.security.auth.login.config") == null && writeUsers(new File(directory, "jaas.conf"))) {
+            flags.append("-Djava.security.auth.login.config=").append(directory).append("/jaas.conf ");
+        }
 
         ProcessBuilder builder = new ProcessBuilder(
                 System.getProperty("zabkeeper.binary"), "server", "--log-level", "warn", file.getPath());
@@ -55,6 +62,28 @@ public final class Server {
         Files.writeString(Path.of(System.getProperty("zabkeeper.starts")), file + "\n",
                 StandardOpenOption.CREATE, StandardOpenOption.APPEND);
         return new Server(builder.start());
+    }
+
+    /** Writes the users that a test has set without a file; false if it has not. */
+    private static boolean writeUsers(File file) throws IOException {
+        String section = System.getProperty("zookeeper.sasl.serverconfig", "Server");
+        AppConfigurationEntry[] entries;
+        try {
+            entries = Configuration.getConfiguration().getAppConfigurationEntry(section);
+        } catch (SecurityException e) {
+            return false; // there is no configuration at all
+        }
+        if (entries == null) {
+            return false;
+        }
+        StringBuilder text = new StringBuilder(section).append(" {\n");
+        for (AppConfigurationEntry e : entries) {
+            text.append(e.getLoginModuleName()).append(" required");
+            e.getOptions().forEach((k, v) -> text.append(' ').append(k).append("=\"").append(v).append('"'));
+            text.append(";\n");
+        }
+        Files.writeString(file.toPath(), text.append("};\n"));
+        return true;
     }
 
     /** A port that was free a moment ago. */
@@ -77,6 +106,11 @@ public final class Server {
             }
             pause();
         }
+    }
+
+    /** Whether the process is there. */
+    public boolean isRunning() {
+        return process.isAlive();
     }
 
     private static void pause() throws IOException {

@@ -35,7 +35,7 @@ public class JMXEnv {
     }
 
     public static Object ensureBeanAttribute(String name, String attribute) {
-        throw new UnsupportedOperationException("a server outside of this process has no beans here");
+        return null;
     }
 
     public static List<ObjectName> getServerBeans() {
