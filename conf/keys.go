@@ -128,7 +128,7 @@ func clientKeys() []key {
 		limit("maxCnxns", "0", func(c *Config) *int { return &c.MaxCnxns }),
 		millis("nio.sessionlessCnxnTimeout", "10000", 1, func(c *Config) *time.Duration { return &c.SessionlessTimeout }),
 		loose("clientTcpKeepAlive", "true", func(c *Config) *bool { return &c.ClientTCPKeepAlive }),
-		words("4lw.commands.whitelist", "ruok,srvr,stat,mntr,conf,isro,cons,dirs", func(c *Config) *[]string { return &c.FourLetterWhitelist }),
+		words("4lw.commands.whitelist", "ruok,srvr,stat,mntr,conf,isro,dirs", func(c *Config) *[]string { return &c.FourLetterWhitelist }),
 		loose("readonlymode.enabled", "false", func(c *Config) *bool { return &c.ReadOnlyMode }),
 		yesNo("skipACL", "no", func(c *Config) *bool { return &c.SkipACL }),
 		loose("enableEagerACLCheck", "false", func(c *Config) *bool { return &c.EagerACLCheck }),

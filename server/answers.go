@@ -52,8 +52,11 @@ func (a *applier) synced(t ticket) {
 		return
 	}
 	c.answer(r)
-	a.latency.add(1, a.s.now()-r.since)
-	a.s.stats.book(&a.latency)
+	now := a.s.now()
+	var l latencies
+	l.add(1, now-r.since)
+	c.tally.book(&l, now)
+	a.s.stats.book(&l)
 	a.s.stats.sent.Add(1)
 	c.dequeue()
 	c.runReady(softOutput)

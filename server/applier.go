@@ -346,8 +346,13 @@ func (a *applier) reply(c *conn, st *staged) {
 	r := c.queue.at(0)
 	c.answerWrite(r, &st.txn, &st.result)
 	if !r.upgrade {
+		var l latencies
+		l.add(1, a.now-r.since)
+		c.tally.book(&l, a.now)
 		a.latency.add(1, a.now-r.since)
-		a.s.stats.sent.Add(1)
+		if r.op != proto.OpCreateSession { // establish has counted that
+			a.s.stats.sent.Add(1)
+		}
 	}
 	c.dequeue()
 	a.flag(c)
@@ -366,6 +371,7 @@ func (c *conn) answerWrite(r *request, txn *proto.Txn, res *znode.Result) {
 			return
 		}
 		if !r.upgrade {
+			c.tally.note(r.op, 0, txn.Zxid)
 			c.establish()
 		}
 		return
@@ -376,9 +382,11 @@ func (c *conn) answerWrite(r *request, txn *proto.Txn, res *znode.Result) {
 		h.Err = proto.CodeOK // errors are in the body
 	}
 	if h.Err != proto.CodeOK {
+		c.tally.note(opNone, r.xid, h.Zxid)
 		c.bare(h)
 		return
 	}
+	c.tally.note(r.op, r.xid, h.Zxid)
 	out, mark := proto.BeginReply(c.out, h)
 	switch r.op {
 	case proto.OpCreate:

@@ -113,7 +113,7 @@ type Config struct {
 	// EnforceQuota refuses what would exceed a hard quota and logs soft ones.
 	EnforceQuota bool
 	// AllowWord says whether a four-letter word may be executed. Default: ruok, srvr, stat,
-	// mntr, isro and conf, which are cheap.
+	// mntr, isro, conf and dirs, which are cheap.
 	AllowWord func(word string) bool
 
 	Logger zerolog.Logger

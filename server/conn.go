@@ -38,6 +38,7 @@ type conn struct {
 	session     proto.SessionID
 	timeout     int32 // ms, negotiated
 	hasReadOnly bool
+	accepted    int64 // ms since 1970
 	// readOnly is set if the server served only reads when the connection asked for a session;
 	// the connection does not outlive that.
 	readOnly bool
@@ -80,6 +81,7 @@ type conn struct {
 	out    []byte // not yet handed to a write
 	spare  []byte // the other buffer, while none is being written
 	sent   int64
+	tally  tally
 	// flushing is set while somebody writes; output of others goes with its next write.
 	flushing bool
 	// stalled is set when reads wait for output to drain.
@@ -98,6 +100,7 @@ func newConn(s *Server, nc net.Conn, id uint64, ip string, e entrance) *conn {
 	c := &conn{
 		s: s, nc: nc, id: id, entrance: e, peer: auth.Peer{IP: ip}, remote: nc.RemoteAddr().String(),
 		opened: make(chan struct{}), dead: make(chan struct{}),
+		accepted: s.cfg.Now().UnixMilli(), tally: fresh,
 	}
 	c.room.L = &c.mu
 	c.active.Store(s.era.Load())
@@ -201,18 +204,21 @@ const maxBurst = 256
 
 // endBurst submits the writes of the burst and sends the answers.
 func (c *conn) endBurst() {
-	c.submit()
 	if c.handled == 0 {
 		return
 	}
-	c.received.Add(c.handled)
+	c.received.Add(c.handled) // ahead of all answers
 	c.s.stats.received.Add(c.handled)
+	c.submit()
 	if c.answered > 0 {
+		now := c.s.now()
 		var l latencies
-		l.add(c.answered, c.s.now()-c.burst)
-		c.s.stats.book(&l)
+		l.add(c.answered, now-c.burst)
 		c.s.stats.sent.Add(c.answered)
-		c.flush()
+		c.mu.Lock()
+		c.tally.book(&l, now)
+		c.s.stats.book(&l)
+		c.flushLocked()
 	}
 	c.handled, c.answered = 0, 0
 	c.slab, c.slabSize = nil, 0

@@ -62,6 +62,9 @@ type Store interface {
 	Sessions(yield func(id proto.SessionID, timeout int32) bool)
 	// Owners calls yield with each session that owns an ephemeral, until it returns false.
 	Owners(yield func(owner proto.SessionID) bool)
+	// Owned calls yield with each ephemeral and its owner, in the order of Owners and then of the
+	// paths, behind the given one, until it returns false. A zero owner begins with the first.
+	Owned(owner proto.SessionID, path string, yield func(owner proto.SessionID, path string) bool)
 	// Marked calls yield with the path of each container and each node with a time to live
 	// behind the given path, ascending, until it returns false. "" begins with the first.
 	Marked(after string, yield func(path string) bool)
@@ -95,10 +98,9 @@ type PeerStatus struct {
 	PeerState string
 	// QuorumSize is the number of voters, 0 on a standalone server.
 	QuorumSize int
-	// Of a leader: who follows, and the sizes of proposals in bytes, -1 before the first.
+	// Of a leader: who follows, and for how long it leads.
 	Learners, SyncedFollowers, SyncedNonVoting, SyncedObservers, PendingSyncs int
 	LeaderUptimeMs                                                            int64
-	LastProposal, MinProposal, MaxProposal                                    int
 	// Extra are further lines of the mntr command, in order, such as fsync times.
 	Extra []Metric
 }
@@ -110,4 +112,6 @@ type Metric = fourletter.Metric
 type Status interface {
 	// PeerStatus may be called from any goroutine at any time and does not block.
 	PeerStatus() PeerStatus
+	// ResetStats begins to count afresh what Extra counts. It may be called as PeerStatus may.
+	ResetStats()
 }

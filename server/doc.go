@@ -100,6 +100,14 @@
 // when it began, and one that it finds with a watch set later has heard the number already.
 // When the queue is empty, nobody has anything left to hear.
 //
+// # Four-letter words
+//
+// The reader of the connection that asks makes the answer, in pieces, and waits until each is
+// taken. It reads the tables of connections and watches in pages, and the store without the tree's
+// lock; when sessions expire it asks the primary, a few hundred at a time, between two batches. What
+// cons shows of a connection is written by whoever answers its requests, under the connection's
+// lock, which they hold anyway.
+//
 // # Limits
 //
 // Frames by Config.MaxFrame, the first one by 16 KiB: close. Connections by MaxCnxns and MaxClientCnxns: reset. Unanswered

@@ -250,18 +250,21 @@ func (c *conn) connectResponse(r proto.ConnectResponse) {
 	out, mark := proto.BeginFrame(c.out)
 	c.out = proto.EndFrame(r.Append(out), mark)
 	c.sent++
+	c.s.stats.sent.Add(1)
 }
 
-// answerWord answers a four-letter word. A client that has closed its own direction
-// still gets the whole answer.
+// answerWord answers a four-letter word, by and by if that is long. A client that has closed
+// its own direction still gets the whole answer.
 func (c *conn) answerWord(word string) {
 	c.received.Add(1)
 	c.s.stats.received.Add(1)
 	c.s.log.Debug().Str("client", c.remote).Str("word", word).Msg("four-letter word")
-	text := fourletter.Answer(word, c.s.cfg.AllowWord(word),
-		func() fourletter.Report { return c.s.report(word, c) }, c.s.cfg.Conf)
+	err := fourletter.Answer(pieces{c}, word, c.s.cfg.AllowWord(word), &inquiry{s: c.s, c: c})
+	if err != nil {
+		return // the connection is closed
+	}
+	c.s.stats.sent.Add(1)
 	c.mu.Lock()
-	c.out = append(c.out, text...)
 	c.lastAnswer()
 	c.mu.Unlock()
 }

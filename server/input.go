@@ -97,3 +97,15 @@ func (in *input) makeRoom() {
 		in.buf, in.r, in.w = buf, 0, unread
 	}
 }
+
+// await reads until all of b can be filled with what is unread, which it copies without taking
+// it. b must be no longer than a buffer. It returns false if the input ends first.
+func (in *input) await(r io.Reader, b []byte) bool {
+	for in.w-in.r < len(b) {
+		if in.fill(r) != nil {
+			return false
+		}
+	}
+	copy(b, in.buf[in.r:])
+	return true
+}

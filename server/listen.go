@@ -86,6 +86,9 @@ func (s *Server) forget(c *conn) {
 		return
 	}
 	delete(s.conns, c.id)
+	if c.finished.Load() != 0 {
+		s.stats.lingering.Add(-1)
+	}
 	if s.perIP[c.peer.IP]--; s.perIP[c.peer.IP] == 0 {
 		delete(s.perIP, c.peer.IP)
 	}
@@ -156,22 +159,36 @@ func (s *Server) endEra() {
 
 // overdue says why a connection has to go, "" if it may stay.
 func (c *conn) overdue(era int64) string {
-	cfg := &c.s.cfg
-	opened := false
-	select {
-	case <-c.opened:
-		opened = true
-	default:
-	}
+	cfg, opened := &c.s.cfg, c.hasOpened()
 	switch finished, writing := c.finished.Load(), c.writing.Load(); {
 	case finished != 0 && era-finished >= 2:
 		return "answered for the last time"
 	case writing != 0 && era-writing > cfg.eras(cfg.WriteTimeout):
 		return "the client does not read"
-	case !opened && era-c.active.Load() > cfg.eras(cfg.SessionlessTimeout):
-		return "no session"
-	case opened && era-c.active.Load() > cfg.eras(time.Duration(c.timeout)*time.Millisecond+cfg.SessionlessTimeout):
+	case era-c.active.Load() <= c.patience(opened):
+	case opened:
 		return "idle"
+	default:
+		return "no session"
 	}
 	return ""
+}
+
+// hasOpened reports whether the question for a session is settled.
+func (c *conn) hasOpened() bool {
+	select {
+	case <-c.opened:
+		return true
+	default:
+		return false
+	}
+}
+
+// patience is for how many eras the connection may be silent.
+func (c *conn) patience(opened bool) int64 {
+	cfg := &c.s.cfg
+	if !opened {
+		return cfg.eras(cfg.SessionlessTimeout)
+	}
+	return cfg.eras(time.Duration(c.timeout)*time.Millisecond + cfg.SessionlessTimeout)
 }

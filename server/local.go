@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/zabkeeper/zabkeeper/proto"
@@ -86,6 +87,22 @@ func (l *locals) clear(cfg *Config) {
 	l.tracker = newLocals(cfg).tracker
 }
 
+// deadlines calls visit with each session and the number of eras until it expires.
+func (l *locals) deadlines(visit func(id proto.SessionID, eras int64)) {
+	l.mu.Lock()
+	ids := l.tracker.IDs()
+	l.mu.Unlock()
+	for some := range slices.Chunk(ids, deadlineStep) {
+		l.mu.Lock()
+		for _, id := range some {
+			if tick, ok := l.tracker.Deadline(id); ok {
+				visit(id, tick-l.tracker.Now())
+			}
+		}
+		l.mu.Unlock()
+	}
+}
+
 func (l *locals) len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,7 +133,7 @@ func (c *conn) createLocal() bool {
 		c.kill("not serving")
 		return false
 	}
-	c.welcome()
+	c.welcome(true)
 	return true
 }
 
@@ -134,7 +151,7 @@ func (c *conn) renewLocal() bool {
 			c.kill("not serving")
 			return false
 		}
-		c.welcome()
+		c.welcome(false)
 		return true
 	}
 	c.forwards = append(c.forwards, Forward{Kind: KindSync, Payload: ticket{conn: c.id, number: renewalTicket}.encode()})
@@ -145,10 +162,13 @@ func (c *conn) renewLocal() bool {
 // renewalTicket is the number of the sync that a renewal waits for; requests count from 1.
 const renewalTicket = 0
 
-// welcome tells the client that it has its session.
-func (c *conn) welcome() {
+// welcome tells the client that it has its session, a new one or not.
+func (c *conn) welcome(created bool) {
 	c.s.tree.mu.RLock()
 	c.mu.Lock()
+	if created {
+		c.tally.note(proto.OpCreateSession, 0, c.s.tree.applied)
+	}
 	c.establish()
 	c.mu.Unlock()
 	c.s.tree.mu.RUnlock()

@@ -15,6 +15,11 @@ const (
 // returns when the output is empty or another writer has taken over.
 func (c *conn) flush() {
 	c.mu.Lock()
+	c.flushLocked()
+}
+
+// flushLocked is flush for a caller that holds c.mu; it does not when flushLocked returns.
+func (c *conn) flushLocked() {
 	for !c.closed && !c.flushing {
 		if len(c.out) == 0 {
 			if !c.stalled {
@@ -73,6 +78,7 @@ func (c *conn) finish() {
 	if !c.finished.CompareAndSwap(0, c.s.era.Load()) {
 		return
 	}
+	c.s.stats.lingering.Add(1) // until it is forgotten: it is not closed yet
 	nc := c.nc
 	c.mu.Unlock()
 	half, ok := nc.(closeWriter)
@@ -97,6 +103,7 @@ func (c *conn) resume() {
 // there are less than limit bytes of output. The caller holds the tree's lock and c.mu.
 func (c *conn) runReady(limit int) {
 	var l latencies
+	var now int64
 	for c.queue.len() > 0 && !c.finishing && !c.closed {
 		r := c.queue.at(0)
 		if r.wait != ready {
@@ -107,10 +114,12 @@ func (c *conn) runReady(limit int) {
 			break
 		}
 		c.answer(r)
-		l.add(1, c.s.now()-r.since)
+		now = c.s.now()
+		l.add(1, now-r.since)
 		c.dequeue()
 	}
 	c.s.stats.sent.Add(l.count)
+	c.tally.book(&l, now)
 	c.s.stats.book(&l)
 }
 

@@ -40,6 +40,8 @@ type primary struct {
 	started bool
 	stopped bool
 	wake    chan struct{}
+	// questions are functions that look at what the goroutine owns, between two batches.
+	questions chan func()
 	// ending is closed by stop, done when the goroutine has ended.
 	ending, done chan struct{}
 
@@ -83,7 +85,7 @@ type proposed struct {
 func newPrimary(s *Server, epoch zxid.Epoch, first zxid.ID, out Proposer) *primary {
 	return &primary{
 		s: s, epoch: epoch, out: out, next: first, first: first,
-		wake:   make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), questions: make(chan func()),
 		ending: make(chan struct{}), done: make(chan struct{}),
 		ids: make(map[string][]proto.ID),
 	}
@@ -155,6 +157,8 @@ func (p *primary) run() {
 		case <-p.ending:
 			return
 		case <-p.wake:
+		case f := <-p.questions:
+			f()
 		case p.tickDue = <-ticks:
 			p.tick()
 		case <-cleaner.runs:
@@ -227,6 +231,11 @@ func (p *primary) work() {
 			}
 			continue
 		}
+		select {
+		case f := <-p.questions: // under load there is no other moment for it
+			f()
+		default:
+		}
 		clear(p.todo)
 		p.mu.Lock()
 		p.todo, p.inbox, p.taken = p.inbox, p.todo[:0], 0
@@ -287,6 +296,7 @@ func (p *primary) propose() {
 		txns[i] = batch[start:end:end]
 		start = end
 	}
+	p.s.stats.proposals.add(p.ends)
 	p.out.Propose(p.first, txns)
 	p.window = append(p.window, proposed{upTo: p.next - 1, bytes: len(p.slab)})
 	p.inFlight += len(p.slab)

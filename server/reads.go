@@ -27,6 +27,11 @@ func (c *conn) answer(r *request) {
 		c.lastAnswer()
 	}
 	if r.fixed || r.code != proto.CodeOK {
+		c.tally.noteRefusal(r, h.Zxid)
+	} else {
+		c.tally.note(r.op, r.xid, h.Zxid)
+	}
+	if r.fixed || r.code != proto.CodeOK {
 		if answer, ok := r.body.(*proto.SetSASLResponse); ok {
 			c.reply(h, answer) // the one error with a body
 		} else {

@@ -43,7 +43,8 @@ import (
 //	depose, lead server=<n>                   change the leader
 //	read-only server=<n>                      a server without a leader serves reads
 //	word-lines <word> <prefix>... [server=]   the lines of a word that begin with a prefix
-//	word <word> [server=]                     a four-letter word
+//	word <word> [hex=] [server=]              a four-letter word, and what follows it; clients appear
+//	                                          by their names, times not at all
 //	watches n=<n> [server=]                   wait until a server has so many, as mntr counts them
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
@@ -109,6 +110,9 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 			}
 			c.EagerACLCheck, c.EnforceQuota = d.HasArg("eager"), d.HasArg("enforce-quota")
 			c.SkipACL = d.HasArg("skip-acl")
+			if d.HasArg("all-words") {
+				c.AllowWord = func(string) bool { return true }
+			}
 		})
 		s.twin.setCrowd(s.crowd)
 	case "connect":
@@ -155,7 +159,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "word-lines":
 		return m().wordLines(t, d.CmdArgs)
 	case "word":
-		return m().word(t, d.CmdArgs[0].Key) + "|\n"
+		return s.anonymous(m().word(t, d.CmdArgs[0].Key+argument(t, d))) + "|\n"
 	default:
 		return s.client(t, d)
 	}

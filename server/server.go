@@ -97,6 +97,7 @@ func New(cfg Config) (*Server, error) {
 		s.handshakes = cfg.Secure.handshakes()
 	}
 	s.era.Store(1)
+	s.stats.traceMask.Store(firstTraceMask)
 	s.tree.store = cfg.Ensemble.show(cfg.Store)
 	s.tree.open = make(map[follower]struct{})
 	s.adoptTree()

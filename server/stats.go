@@ -1,6 +1,9 @@
 package server
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // stats are the counters that operators ask for. They are written once per burst or batch,
 // not once per request.
@@ -9,12 +12,69 @@ type stats struct {
 	outstanding    atomic.Int64 // requests in the connections' queues
 	heavy          atomic.Int64 // bytes: their costs, of those that weigh
 	rejected       atomic.Int64 // connections refused for a limit
+	lingering      atomic.Int64 // connections that were answered for the last time
 
 	handshakesFailed, handshakesRefused atomic.Int64 // of TLS
 
 	latencyCount, latencySum atomic.Int64 // ms
 	// latencyMin holds the minimum plus one, so that zero is "none yet".
 	latencyMin, latencyMax atomic.Int64
+
+	proposals proposalSizes
+	traceMask atomic.Int64 // of the words gtmk and stmk; nothing else asks for it
+}
+
+// firstTraceMask is what ZooKeeper begins with.
+const firstTraceMask = 306
+
+// reset begins to count afresh what srst does in ZooKeeper.
+func (s *stats) reset() {
+	for _, n := range []*atomic.Int64{
+		&s.received, &s.sent, &s.rejected, &s.handshakesFailed, &s.handshakesRefused,
+		&s.latencyCount, &s.latencySum, &s.latencyMin, &s.latencyMax,
+	} {
+		n.Store(0)
+	}
+	s.proposals.reset()
+}
+
+// proposalSizes are bytes of the transactions that this server has proposed.
+type proposalSizes struct {
+	mu             sync.Mutex
+	some           bool
+	last, low, top int
+}
+
+// add notes a batch, of which ends says where its transactions end. There is at least one.
+func (p *proposalSizes) add(ends []int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	start := 0
+	for _, end := range ends {
+		p.last = end - start
+		start = end
+		if !p.some || p.last < p.low {
+			p.low = p.last
+		}
+		p.top = max(p.top, p.last)
+		p.some = true
+	}
+}
+
+func (p *proposalSizes) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.some, p.last, p.low, p.top = false, 0, 0, 0
+}
+
+// get returns -1 for each before the first proposal.
+func (p *proposalSizes) get() (last, low, top int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.some {
+		return -1, -1, -1
+	}
+	return int64(p.last), int64(p.low), int64(p.top)
 }
 
 const (
@@ -35,7 +95,7 @@ func (s *stats) weigh(cost int) {
 }
 
 // latencies collects answers before they are added to stats.
-type latencies struct{ count, sum, low, high int64 }
+type latencies struct{ count, sum, low, high, last int64 }
 
 // add notes n answers that took ns nanoseconds.
 func (l *latencies) add(n, ns int64) {
@@ -46,7 +106,7 @@ func (l *latencies) add(n, ns int64) {
 	if l.count == 0 || ms < l.low {
 		l.low = ms
 	}
-	l.high = max(l.high, ms)
+	l.high, l.last = max(l.high, ms), ms
 	l.count += n
 	l.sum += n * ms
 }
@@ -94,7 +154,7 @@ func (s *Server) Stats() Stats {
 		st.LatencyAvg = float64(s.stats.latencySum.Load()) / float64(n)
 	}
 	s.mu.Lock()
-	st.Connections = len(s.conns)
+	st.Connections = len(s.conns) - int(s.stats.lingering.Load())
 	s.mu.Unlock()
 	return st
 }

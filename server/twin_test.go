@@ -60,6 +60,7 @@ type member struct {
 	stop         func()
 	peer         atomic.Pointer[server.PeerStatus]
 	fatal        chan error
+	resets       atomic.Int32 // calls of ResetStats
 }
 
 const tick = 100 * time.Millisecond
@@ -304,6 +305,9 @@ func (m *member) Answer(to server.Origin, kind server.Kind, payload []byte) {
 
 // PeerStatus implements server.Status.
 func (m *member) PeerStatus() server.PeerStatus { return *m.peer.Load() }
+
+// ResetStats implements server.Status.
+func (m *member) ResetStats() { m.resets.Add(1) }
 
 // eventually waits for a condition that other goroutines bring about.
 func eventually(tb testing.TB, what string, cond func() bool) {

@@ -2,13 +2,12 @@ package fourletter
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
 
 // words are all commands of ZooKeeper 3.9; telnetBreak is what a telnet client sends
@@ -18,11 +17,12 @@ var words = []string{
 	"srst", "srvr", "stat", "stmk", "wchc", "wchp", "wchs",
 }
 
-// answered are the words that Answer knows, and cheap those of them that cost and tell little.
-var (
-	answered = []string{"conf", "envi", "isro", "mntr", "ruok", "srvr", "stat"}
-	cheap    = []string{"conf", "isro", "mntr", "ruok", "srvr", "stat"}
-)
+// cheap are the words that cost and tell little. cons is none of them: it names sessions, and
+// whoever knows the id of a session can take it over.
+var cheap = []string{"conf", "dirs", "isro", "mntr", "ruok", "srvr", "stat"}
+
+// WordLen is the length of every word.
+const WordLen = 4
 
 const telnetBreak = "\xff\xf4\xff\xfd"
 
@@ -45,130 +45,115 @@ func Version(revision string, built time.Time) string {
 	return fmt.Sprintf("3.9.5-%s, built on %s UTC", revision, built.UTC().Format("01/02/2006 15:04"))
 }
 
-// Client is one connection in the output of stat.
-type Client struct {
-	Address  string // ip:port
-	Interest int    // 1 reading, 0 for the connection that asks
-	Queued   int
-	Received int64
-	Sent     int64
-}
-
-// Metric is one line of mntr, the name without "zk_".
-type Metric struct{ Name, Value string }
-
-// Report is what a server says about itself.
-type Report struct {
-	Version  string
-	Serving  bool
-	ReadOnly bool
-	Mode     string // standalone, leader, follower, observer, read-only
-	Leader   bool   // proposal sizes count
-
-	LatencyMin, LatencyMax int64   // ms
-	LatencyAvg             float64 // ms
-	Received, Sent         int64   // packets
-	Connections            int
-	Outstanding            int64
-	Zxid                   zxid.ID
-	Nodes                  int // as the tree counts them; ZooKeeper prints one more
-
-	LastProposal, MinProposal, MaxProposal int // bytes; -1 before the first
-
-	Clients []Client // stat only
-	Metrics []Metric // mntr, behind version and state
-	Peer    string   // mntr: the peer's state, empty when standalone
-}
-
-// Conf is the answer to conf. A standalone server prints the part before Ensemble.
-type Conf struct {
-	ClientPort, SecureClientPort int // -1: none
-	DataDir, DataLogDir          string
-	DataDirSize, DataLogSize     int64
-	TickTimeMs                   int64
-	MaxClientCnxns               int
-	MinSessionTimeoutMs          int64
-	MaxSessionTimeoutMs          int64
-	ListenBacklog                int
-	ServerID                     int
-
-	Ensemble                 bool
-	InitLimit, SyncLimit     int
-	ElectionAlg              int
-	ElectionPort, QuorumPort string
-	Observer                 bool
-	Membership               []string // server lines; none in read-only mode
-	MembershipVersion        zxid.ID
-}
-
 const notServing = "This ZooKeeper instance is not currently serving requests"
 
-// Answer returns the answer to word, which Word has recognised. allowed is what the
-// whitelist says; report and conf are called only when their word needs them.
-func Answer(word string, allowed bool, report func() Report, conf func() Conf) []byte {
-	if word == telnetBreak {
-		return nil
-	}
-	if !allowed || !slices.Contains(answered, word) {
-		return []byte(word + " is not executed because it is not in the whitelist.\n")
-	}
-	if word == "ruok" {
-		return []byte("imok")
-	}
-	r := report()
-	if word == "envi" {
-		return appendEnvironment(nil, r.Version)
-	}
-	if !r.Serving {
-		if word == "isro" {
-			return []byte("null")
+// Answer writes the answer to word, which Word has recognised. allowed is what the whitelist
+// says. The error is that of w, which gets the answer in pieces; it ends the answer.
+func Answer(w io.Writer, word string, allowed bool, src Source) error {
+	t := &text{out: w}
+	switch {
+	case word == telnetBreak:
+	case !allowed:
+		t.add(word + " is not executed because it is not in the whitelist.\n")
+	default:
+		r := src.Report()
+		if !always(t, word, &r, src) {
+			serving(t, word, &r, src)
 		}
-		return []byte(notServing + "\n")
 	}
+	return t.end()
+}
+
+// always answers what may be asked of a server that serves nobody, and refuses the other words
+// of such a server. It returns false if there is something left to say.
+func always(t *text, word string, r *Report, src Source) bool {
 	switch word {
+	case "ruok":
+		t.add("imok")
+	case "envi":
+		t.buf = appendEnvironment(t.buf, r.Version)
+	case "gtmk":
+		t.printf("%d", src.TraceMask())
+	case "stmk":
+		if mask, ok := src.SetTraceMask(); ok {
+			t.printf("%d", mask)
+		}
 	case "isro":
-		if r.ReadOnly {
-			return []byte("ro")
+		switch {
+		case !r.Serving:
+			t.add("null")
+		case r.ReadOnly:
+			t.add("ro")
+		default:
+			t.add("rw")
 		}
-		return []byte("rw")
-	case "srvr":
-		return appendServer(nil, &r, false)
-	case "stat":
-		return appendServer(nil, &r, true)
+	default:
+		if r.Serving {
+			return false
+		}
+		t.add(notServing)
+		if word != "hash" {
+			t.add("\n")
+		}
+	}
+	return true
+}
+
+// serving answers what only a server that serves clients can tell.
+func serving(t *text, word string, r *Report, src Source) {
+	switch word {
+	case "srvr", "stat":
+		server(t, r, src, word == "stat")
 	case "mntr":
-		return appendMonitor(nil, &r)
+		t.buf = appendMonitor(t.buf, r, src.Metrics())
+	case "conf":
+		c := src.Conf()
+		t.buf = appendConf(t.buf, &c)
+	case "dirs":
+		c := src.Conf()
+		t.printf("datadir_size: %d\nlogdir_size: %d\n", c.DataDirSize, c.DataLogSize)
+	case "cons":
+		clients(t, src, true)
+	case "dump":
+		dump(t, src)
+	case "wchs":
+		n := src.WatchCounts()
+		t.printf("%d connections watching %d paths\nTotal watches:%d\n", n.Connections, n.Paths, n.Watches)
+	case "wchc", "wchp":
+		watches(t, src, word == "wchp")
+	case "crst":
+		src.ResetClients()
+		t.add("Connection stats reset.\n")
+	case "srst":
+		src.ResetStats()
+		t.add("Server stats reset.\n")
+	case "hash": // there is no log of digests: it is empty
 	}
-	c := conf()
-	return appendConf(nil, &c)
 }
 
-func appendServer(b []byte, r *Report, clients bool) []byte {
-	b = fmt.Appendf(b, "Zookeeper version: %s\n", r.Version)
+func server(t *text, r *Report, src Source, withClients bool) {
+	t.printf("Zookeeper version: %s\n", r.Version)
 	if r.ReadOnly {
-		b = append(b, "READ-ONLY mode; serving only read-only clients\n"...)
+		t.add("READ-ONLY mode; serving only read-only clients\n")
 	}
-	if clients {
-		b = append(b, "Clients:\n"...)
-		for _, c := range r.Clients {
-			b = fmt.Appendf(b, " /%s[%x](queued=%d,recved=%d,sent=%d)\n", c.Address, c.Interest, c.Queued, c.Received, c.Sent)
-		}
-		b = append(b, '\n')
+	if withClients {
+		t.add("Clients:\n")
+		clients(t, src, false)
 	}
-	b = fmt.Appendf(b, "Latency min/avg/max: %d/%s/%d\n", r.LatencyMin, Float(r.LatencyAvg), r.LatencyMax)
-	b = fmt.Appendf(b, "Received: %d\nSent: %d\nConnections: %d\nOutstanding: %d\n", r.Received, r.Sent, r.Connections, r.Outstanding)
-	b = fmt.Appendf(b, "Zxid: 0x%x\nMode: %s\nNode count: %d\n", uint64(r.Zxid), r.Mode, r.Nodes+1)
+	t.printf("Latency min/avg/max: %d/%s/%d\n", r.LatencyMin, Float(r.LatencyAvg), r.LatencyMax)
+	t.printf("Received: %d\nSent: %d\nConnections: %d\nOutstanding: %d\n", r.Received, r.Sent, r.Connections, r.Outstanding)
+	t.printf("Zxid: 0x%x\nMode: %s\nNode count: %d\n", uint64(r.Zxid), r.Mode, r.Nodes+1)
 	if r.Leader {
-		b = fmt.Appendf(b, "Proposal sizes last/min/max: %d/%d/%d\n", r.LastProposal, r.MinProposal, r.MaxProposal)
+		t.printf("Proposal sizes last/min/max: %d/%d/%d\n", r.LastProposal, r.MinProposal, r.MaxProposal)
 	}
-	return b
 }
 
-func appendMonitor(b []byte, r *Report) []byte {
+func appendMonitor(b []byte, r *Report, metrics []Metric) []byte {
 	b = fmt.Appendf(b, "zk_version\t%s\nzk_server_state\t%s\n", r.Version, r.Mode)
 	if r.Peer != "" {
 		b = fmt.Appendf(b, "zk_peer_state\t%s\n", r.Peer)
 	}
-	for _, m := range r.Metrics {
+	for _, m := range metrics {
 		b = fmt.Appendf(b, "zk_%s\t%s\n", m.Name, m.Value)
 	}
 	return b

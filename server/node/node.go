@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -27,6 +28,7 @@ import (
 	"github.com/zabkeeper/zabkeeper/server/fourletter"
 	"github.com/zabkeeper/zabkeeper/server/keystore"
 	"github.com/zabkeeper/zabkeeper/zab"
+	"github.com/zabkeeper/zabkeeper/zab/txnlog"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 	"github.com/zabkeeper/zabkeeper/znode"
 )
@@ -74,6 +76,9 @@ type Node struct {
 	listener  net.Listener         // nil: serves no clients there
 	secure    net.Listener         // the same by TLS
 	keeper    *keystore.Keeper     // nil: no TLS
+
+	// counted is what the log had counted when its statistics were reset, nil if they never were.
+	counted atomic.Pointer[txnlog.Stats]
 
 	cancel context.CancelCauseFunc
 	done   chan struct{}

@@ -20,7 +20,7 @@ type status struct{ n *Node }
 func (s status) PeerStatus() server.PeerStatus {
 	n := s.n
 	st := n.peer.Status()
-	out := server.PeerStatus{Mode: n.mode(st.State), LastProposal: -1, MinProposal: -1, MaxProposal: -1}
+	out := server.PeerStatus{Mode: n.mode(st.State)}
 	if !n.conf.Standalone {
 		out.QuorumSize = n.ensemble.Voters().Len()
 		out.PeerState = strings.ToLower(st.State.String())
@@ -38,9 +38,20 @@ func (s status) PeerStatus() server.PeerStatus {
 	return out
 }
 
+// ResetStats implements server.Status.
+func (s status) ResetStats() {
+	stats := s.n.stores.log.ResetSlowSync()
+	s.n.counted.Store(&stats)
+}
+
 // metrics are further lines of the mntr command.
 func (n *Node) metrics(st peer.Status) []server.Metric {
 	stats := n.stores.log.Stats()
+	if from := n.counted.Load(); from != nil {
+		stats.Syncs -= from.Syncs
+		stats.Entries -= from.Entries
+		stats.SyncTime -= from.SyncTime
+	}
 	avg := 0.0
 	if stats.Syncs > 0 {
 		avg = float64(stats.SyncTime.Microseconds()) / 1000 / float64(stats.Syncs)
@@ -69,7 +80,7 @@ func (n *Node) fourLetterConf() fourletter.Conf {
 	out := fourletter.Conf{
 		ClientPort: -1, SecureClientPort: -1,
 		DataDir: c.DataDir, DataLogDir: c.DataLogDir,
-		DataLogSize:         n.stores.log.Size(),
+		DataDirSize: n.stores.tree.Size(), DataLogSize: n.stores.log.Size(),
 		TickTimeMs:          c.TickTime.Milliseconds(),
 		MaxClientCnxns:      c.MaxClientCnxns,
 		MinSessionTimeoutMs: c.MinSessionTimeout.Milliseconds(),

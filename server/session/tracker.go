@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/zabkeeper/zabkeeper/proto"
@@ -200,6 +201,19 @@ func (t *Tracker) Close(id proto.SessionID) bool {
 
 // Remove forgets the session: its closeSession transaction is applied.
 func (t *Tracker) Remove(id proto.SessionID) { delete(t.sessions, id) }
+
+// Now returns the number of ticks that have passed, less those that Grant took back.
+func (t *Tracker) Now() int64 { return t.now }
+
+// Deadline returns the value of Now at which the session expires if nothing more is heard of it,
+// false if it is unknown or closing.
+func (t *Tracker) Deadline(id proto.SessionID) (tick int64, ok bool) {
+	e, ok := t.sessions[id]
+	return e.deadline, ok && !e.closing
+}
+
+// IDs returns the sessions in the table, ascending.
+func (t *Tracker) IDs() []proto.SessionID { return slices.Sorted(maps.Keys(t.sessions)) }
 
 // Tick moves time by one tick. It returns the sessions that expire with it, ascending,
 // all marked closing: the caller proposes a closeSession transaction for each.

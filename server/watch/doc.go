@@ -20,6 +20,13 @@
 // watch has its own list at a path, so that a crowd of one kind does not slow down the
 // others.
 //
+// # Lists
+//
+// Operators want to see who watches what. Paths and Members list the two sides of the data
+// table, WalkPath and Step who watches one path, WalkMember and StepPaths what one
+// connection watches: in pages, none of which keeps the lock for long. What was there from the first
+// page to the last is in the list.
+//
 // # Memory
 //
 // Watches are many and mostly idle, so they are kept small. A watch is one record of 28

@@ -13,6 +13,8 @@ type trail struct {
 	kind uint32
 	// begun is set once next has been called.
 	begun bool
+	// here keeps the trail from the ancestors.
+	here bool
 }
 
 // next moves to the next list, the first one at first. It returns false behind the last,
@@ -30,6 +32,8 @@ func (t *trail) next(table znode.Table, recursive bool) bool {
 	case t.kind == inData:
 		t.kind = inTree
 		return true
+	case t.here:
+		return false
 	}
 	i := strings.LastIndexByte(t.path, '/')
 	if i < 0 || len(t.path) == 1 {
@@ -122,19 +126,32 @@ func (r *Registry[C]) Hit(id ID, table znode.Table, path string) bool {
 	return false
 }
 
-// Cursor is a place in the sequence of those that a trigger reaches. It belongs to one
-// goroutine.
+// Cursor is a place in the sequence of those that a trigger reaches, or of what a connection
+// watches. It belongs to one goroutine.
 type Cursor struct {
 	table znode.Table
 	trail trail
 	next  uint32 // record; guarded by the registry's lock
+	// byConn follows the records of a connection, not those of a path.
+	byConn bool
+}
+
+// leave moves on from a record that is about to go. The caller holds the registry's lock.
+func (c *Cursor) leave(rec *record) {
+	if c.next = rec.nextPath; c.byConn {
+		c.next = rec.nextConn
+	}
 }
 
 // Walk begins to go through the connections that a trigger reaches, in steps, while others
 // come and go. Every connection that is reached now, and still is when the walk passes, is
 // returned by Step at least once. The caller must step to the end.
 func (r *Registry[C]) Walk(table znode.Table, path string) *Cursor {
-	c := &Cursor{table: table, trail: trail{path: path}, next: none}
+	return r.begin(&Cursor{table: table, trail: trail{path: path}, next: none})
+}
+
+// begin lets a cursor follow what comes and goes.
+func (r *Registry[C]) begin(c *Cursor) *Cursor {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cursors = append(r.cursors, c)

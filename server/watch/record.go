@@ -73,7 +73,7 @@ func (r *Registry[C]) release(i uint32) {
 	rec := r.records.at(i)
 	for _, c := range r.cursors {
 		if c.next == i {
-			c.next = rec.nextPath
+			c.leave(rec)
 		}
 	}
 	w := r.paths.at(rec.path)
@@ -97,7 +97,7 @@ func (r *Registry[C]) release(i uint32) {
 	r.count(rec, -1)
 	if w.first == [kinds]uint32{none, none, none} {
 		r.pathIndex.remove(rec.path)
-		*w = watched{hashLink: r.freePath}
+		*w = watched{first: [kinds]uint32{none, none, none}, hashLink: r.freePath}
 		r.freePath = rec.path
 	}
 	*rec = record{nextPath: r.freeRecord}

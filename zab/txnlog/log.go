@@ -112,6 +112,13 @@ func (l *Log) Stats() Stats {
 	}
 }
 
+// ResetSlowSync begins to look for the slowest group afresh, and returns the counters of before.
+func (l *Log) ResetSlowSync() Stats {
+	stats := l.Stats()
+	l.stats.slowest.Store(0)
+	return stats
+}
+
 // Durable returns what the disk says, as of the last sync. A role starts from
 // it, after the writer of the role before was closed (hazards H-05, H-27).
 func (l *Log) Durable() zab.Durable {

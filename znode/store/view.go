@@ -96,6 +96,22 @@ func (s *Store) Owners(yield func(owner proto.SessionID) bool) {
 	})
 }
 
+// Owned calls yield with each ephemeral and the session that owns it, in the order of the ids as
+// unsigned numbers and of the paths, until it returns false. It begins behind the ephemeral given,
+// whether or not that exists, and with the first one behind the zero id and the empty path. All of
+// one call is one state.
+func (s *Store) Owned(owner proto.SessionID, path string, yield func(owner proto.SessionID, path string) bool) {
+	from := append(appendEphemeralKey(make([]byte, 0, keyScratch), owner, path), 0) // the next key there can be
+	bounds := pebble.IterOptions{LowerBound: from, UpperBound: []byte{colEphemeral + 1}}
+	s.scanFrom("list owned", bounds, 0, func(key []byte, _ *pebble.Iterator) (bool, error) {
+		owner, path, err := parseEphemeralKey(key)
+		return err == nil && yield(owner, string(path)), err
+	})
+}
+
+// Size returns the bytes that the tree takes on disk.
+func (s *Store) Size() int64 { return int64(s.db.Metrics().DiskSpaceUsage()) }
+
 // Sessions calls yield with each live session and its timeout in ms, in the order of
 // the ids as unsigned numbers, until it returns false. All of it is one state.
 func (s *Store) Sessions(yield func(id proto.SessionID, timeout int32) bool) {
