@@ -60,7 +60,7 @@ mix (70 % get, 30 % set). The nodes live below /zabkeeper-bench.`,
 	cmd.Flags().DurationVar(&cfg.Duration, "duration", 10*time.Second, "time to measure")
 	cmd.Flags().Uint64Var(&cfg.Seed, "seed", 1, "seed of the random choices")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per load")
-	cmd.AddCommand(benchGapCommand(&servers, &cfg), benchLoadCommand(&servers, &cfg))
+	cmd.AddCommand(benchGapCommand(&servers, &cfg), benchLoadCommand(&servers, &cfg), benchWatchCommand(&servers, &cfg))
 	return cmd
 }
 

@@ -473,6 +473,35 @@ func TestBench(t *testing.T) {
 	}
 }
 
+func TestBenchWatch(t *testing.T) {
+	port, addr := freePort(t)
+	file, _ := zooCfg(t, port)
+	p := serve(t, t.TempDir(), addr, file)
+	for _, mode := range []string{"data", "persistent", "recursive"} {
+		r := run(t, "bench", "watch", "--servers", addr, "--mode", mode, "--sessions", "5", "--paths", "1500", "--rounds", "3",
+			"--idle", "20ms", "--pid", fmt.Sprint(p.cmd.Process.Pid), "--json")
+		var got struct {
+			Watches int
+			Last    []float64          `json:"last_event_ms"`
+			Reads   map[string]float64 `json:"reads_meanwhile"`
+		}
+		if r.code != 0 {
+			t.Fatalf("%s: exit code %d, %q %q", mode, r.code, r.stdout, r.stderr)
+		}
+		must(t, json.Unmarshal([]byte(r.stdout), &got))
+		if got.Watches != 7500 || len(got.Last) != 3 || got.Last[0] <= 0 || got.Reads["max_ms"] <= 0 {
+			t.Errorf("%s: %s", mode, r.stdout)
+		}
+	}
+	r := run(t, "bench", "watch", "--servers", addr, "--own", "--sessions", "3", "--paths", "5000")
+	if r.code != 0 || !strings.HasPrefix(r.stdout, "15000 watches set in ") {
+		t.Errorf("exit code %d, %q %q", r.code, r.stdout, r.stderr)
+	}
+	if r := run(t, "bench", "watch", "--mode", "sometimes"); r.code == 0 {
+		t.Errorf("an unknown mode is accepted: %q", r.stdout)
+	}
+}
+
 func TestWrongArguments(t *testing.T) {
 	for _, args := range [][]string{
 		{"serve"},

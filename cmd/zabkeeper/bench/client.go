@@ -31,6 +31,11 @@ type client struct {
 
 // dial opens a session with the given timeout.
 func dial(ctx context.Context, addr string, timeout time.Duration) (*client, error) {
+	return dialBuffered(ctx, addr, timeout, 64<<10)
+}
+
+// dialBuffered is dial with the size of the read buffer.
+func dialBuffered(ctx context.Context, addr string, timeout time.Duration, size int) (*client, error) {
 	var d net.Dialer
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -38,7 +43,7 @@ func dial(ctx context.Context, addr string, timeout time.Duration) (*client, err
 	if err != nil {
 		return nil, fmt.Errorf("bench: %w", err)
 	}
-	c := &client{conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}
+	c := &client{conn: conn, in: bufio.NewReaderSize(conn, size)}
 	if err := c.handshake(timeout); err != nil {
 		_ = conn.Close()
 		return nil, err
