@@ -367,13 +367,15 @@ func (p *primary) request(from Origin, e *envelope) error {
 
 // judgeLocal judges a request of a session that is not alive here. It may be local to the server
 // that it came through, which vouches for that; such a session owns no ephemerals, and ZooKeeper has
-// two ways to say so (spec semantics 10.1).
+// two ways to say so (spec semantics 10.1): one where it looks for a session to upgrade, the other
+// where it does not, as in createContainer.
 func (p *primary) judgeLocal(r *znode.Request, from Origin, e *envelope) {
 	if !e.local || !p.s.cfg.LocalSessions || p.sessions.Known(e.session) {
 		r.SessionCode = proto.CodeSessionExpired
 		return
 	}
-	if e.op != proto.OpMulti || from == p.s.cfg.Self {
+	upgrades := e.op == proto.OpCreate || e.op == proto.OpCreate2 || e.op == proto.OpMulti && from == p.s.cfg.Self
+	if upgrades {
 		r.EphemeralCode = proto.CodeEphemeralOnLocalSession
 	}
 }

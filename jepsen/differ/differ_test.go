@@ -95,13 +95,19 @@ func TestGolden(t *testing.T) {
 func TestStandaloneAndEnsembleAgree(t *testing.T) {
 	for _, p := range differ.Profiles() {
 		t.Run(p.Name, func(t *testing.T) {
-			one, four := start(t, 1, p), start(t, 4, p, zktest.Observers(1))
+			four := start(t, 4, p, zktest.Observers(1))
 			members := spread(t, four, 4)
 			if p.Weights.Quota {
 				members = []string{four.Leader(t).Addr()}
 			}
+			var reference []string
+			if p.Settings["localSessionsEnabled"] == "" {
+				reference = []string{start(t, 1, p).Server(1).Addr()}
+			} else { // a standalone server has none
+				reference = spread(t, start(t, 4, p, zktest.Observers(1)), 4)
+			}
 			pair := &differ.Pair{
-				Reference: connect(t, p, "standalone", one.Server(1).Addr()),
+				Reference: connect(t, p, "reference", reference...),
 				Tested:    connect(t, p, "members", members...), Rules: differ.EnsembleDeviations(),
 			}
 			w := p.Weights

@@ -210,6 +210,7 @@ func (s *Side) Reset() ([]Line, error) {
 		}
 		s.Do(Step{Client: admin.label, Act: Send, Requests: []Request{r}})
 	}
+	s.refresh(admin)
 	if err = s.Begin(); err != nil {
 		return nil, err
 	}
@@ -221,4 +222,21 @@ func (s *Side) Reset() ([]Line, error) {
 		return lines, fmt.Errorf("differ: %s cannot be reset: %d nodes are left", s.Name, len(nodes))
 	}
 	return lines, nil
+}
+
+// refresh gives the reserved nodes new zxids. Behind the old ones there may be some that did not count.
+func (s *Side) refresh(admin *client) {
+	for _, path := range slices.Sorted(maps.Keys(reserved)) {
+		if path == configPath {
+			continue
+		}
+		child := Arg{Text: strings.TrimSuffix(path, "/") + "/reset"}
+		for _, r := range []Request{
+			{Op: proto.OpCreate, Args: []Arg{child, {}, openACL, {}}},
+			{Op: proto.OpDelete, Args: []Arg{child, {N: -1}}},
+			{Op: proto.OpSetData, Args: []Arg{{Text: path}, {}, {N: -1}}},
+		} {
+			s.Do(Step{Client: admin.label, Requests: []Request{r}})
+		}
+	}
 }

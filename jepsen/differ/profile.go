@@ -41,6 +41,8 @@ func Profiles() []Profile {
 		{Name: "plain", Weights: usual, Settings: map[string]string{"extendedTypesEnabled": "false"}},
 		{Name: "skipacl", Weights: usual, Settings: map[string]string{"skipACL": "yes"}},
 		{Name: "expiry", Weights: expiry, Tick: 200 * time.Millisecond, Settings: map[string]string{"minSessionTimeout": strconv.Itoa(shortTimeout)}},
+		{Name: "local", Weights: usual, Settings: map[string]string{"localSessionsEnabled": "true", "localSessionsUpgradingEnabled": "true"}},
+		{Name: "localonly", Weights: usual, Settings: map[string]string{"localSessionsEnabled": "true", "localSessionsUpgradingEnabled": "false"}},
 		{Name: "cleaner", Weights: cleaner, Settings: map[string]string{"znode.container.checkIntervalMs": "200"}},
 	}
 }

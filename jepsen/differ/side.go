@@ -74,6 +74,8 @@ func (p Profile) Connect(name string, addrs ...string) (*Side, error) {
 		}
 		s.admins = append(s.admins, admin)
 	}
+	// A new ensemble may have no zxid yet, or only that of its leader's epoch.
+	s.unseen(func() { s.send(s.admins[0], []Request{{Op: proto.OpDelete, Args: []Arg{{Text: nowhere}, {N: -1}}}}) })
 	return s, s.Begin()
 }
 
