@@ -30,10 +30,11 @@ var table = slices.Concat(
 		"commitProcessor.shutdownTimeout=5000", "watchManagerName", "watcherCleanThreadsNum=2", "watcherCleanThreshold=1000",
 		"watcherCleanIntervalInSeconds=600", "maxInProcessingDeadWatchers=-1", "bitHashCacheSize=10",
 		"quorum.cnxn.threads.size=20", "requireKerberosConfig", "networkaddress.cache.ttl", "sun.security.krb5.debug",
-		"leader.nodelay=true", "follower.nodelay=true", "fips-mode=true", "client.certReload=true", "request_throttler.shutdownTimeout=10000"),
+		"leader.nodelay=true", "follower.nodelay=true", "fips-mode=true", "client.certReload=true", "ssl.sslProvider", "request_throttler.shutdownTimeout=10000"),
 	stale(),
 	kept(noEffect, "forceSnapshotSync=false", "testingonly.initialZxid", "test.allowDiscontinuousProposals=false",
-		"kinit", "audit.impl.class", "jmx.log4j.disable", "jmx.log4j.mbean", "controllerPort", "sun.security.jgss.native"),
+		"kinit", "audit.impl.class", "jmx.log4j.disable", "jmx.log4j.mbean", "controllerPort", "sun.security.jgss.native",
+		"ssl.context.supplier.class"),
 	pendingKeys(),
 )
 
@@ -44,7 +45,7 @@ var families = []struct {
 }{
 	{"metricsProvider.", pending},
 	{"pathStats.", pending},
-	{"ssl.", pending},
+	{"ssl.quorum.", pending},
 	{"authProvider.", honoured},
 	{"superUser.", honoured},
 	{"jdk.tls.", noEffect},
@@ -207,6 +208,7 @@ func pendingKeys() []key {
 			"sslQuorumReloadCertFiles=false"),
 		kept(pendingGuard, "sslQuorum=false", "portUnification=false",
 			"quorum.auth.enableSasl=false", "quorum.auth.serverRequireSasl=false", "quorum.auth.learnerRequireSasl=false",
+			"ssl.authProvider=x509", "ssl.crl=false", "ssl.ocsp=false", // the last two are refused if they are true
 		),
 	)
 }
