@@ -8,19 +8,15 @@ import (
 	"github.com/zabkeeper/zabkeeper/znode"
 )
 
-// headerLen is the length of a request header.
-const headerLen = 8
-
 // handle takes one request frame of an open connection. It returns false if no further
 // frame may be handled.
 func (c *conn) handle(frame []byte) bool {
-	if len(frame) < headerLen {
+	cur := jute.NewCursor(frame)
+	var h proto.RequestHeader
+	if h.Decode(&cur); cur.Err() != nil {
 		c.kill("request without a header")
 		return false
 	}
-	cur := jute.NewCursor(frame)
-	var h proto.RequestHeader
-	h.Decode(&cur)
 	r := request{xid: h.Xid, op: h.Op, since: c.burst, who: c.who.Load(), cost: decodedCost * len(frame)}
 	if r.who.stranger && h.Op != proto.OpAuth && h.Op != proto.OpSASL {
 		return c.turnAway(&r)

@@ -2,13 +2,13 @@ package server
 
 import (
 	"container/list"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/conf"
 	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/proto/jute"
 )
 
 // throttle holds back requests while too many are in progress (spec semantics 15). A request
@@ -71,8 +71,9 @@ func (c *conn) letIn(t *throttle, frame []byte) (late, ok bool) {
 		return false, false
 	}
 	c.holds = holding{large: large}
-	op, known := frameOp(frame)
-	if t.gate.limit == 0 || !known || op == proto.OpAuth || op == proto.OpSASL {
+	h, whole := header(frame)
+	op := h.Op
+	if t.gate.limit == 0 || !whole || op == proto.OpAuth || op == proto.OpSASL {
 		return false, true
 	}
 	if t.gate.enter() {
@@ -101,19 +102,17 @@ func (c *conn) letIn(t *throttle, frame []byte) (late, ok bool) {
 	return late && op.Known() && !c.who.Load().stranger, true
 }
 
-// frameOp returns the operation in a request header, false if the frame is too short for one.
-func frameOp(frame []byte) (proto.Op, bool) {
-	if len(frame) < headerLen {
-		return 0, false
-	}
-	return proto.Op(int32(frame[4])<<24 | int32(frame[5])<<16 | int32(frame[6])<<8 | int32(frame[7])), true
-}
-
 // refuseLate answers a request that has waited for too long without doing it.
 func (c *conn) refuseLate(frame []byte) bool {
-	op, _ := frameOp(frame)
-	xid := proto.Xid(int32(frame[0])<<24 | int32(frame[1])<<16 | int32(frame[2])<<8 | int32(frame[3]))
-	return c.refuse(&request{xid: xid, op: op, since: c.burst, who: c.who.Load()}, proto.CodeThrottledOp)
+	h, _ := header(frame)
+	return c.refuse(&request{xid: h.Xid, op: h.Op, since: c.burst, who: c.who.Load()}, proto.CodeThrottledOp)
+}
+
+// header reads a request's header, false if the frame is too short for one.
+func header(frame []byte) (h proto.RequestHeader, ok bool) {
+	cur := jute.NewCursor(frame)
+	h.Decode(&cur)
+	return h, cur.Err() == nil
 }
 
 // letGo gives back what the request that was just handled holds, if it was answered at once.
@@ -188,95 +187,4 @@ func (g *gate) next() {
 	if turn, ok := g.waiting.Remove(first).(chan struct{}); ok {
 		close(turn)
 	}
-}
-
-// bucket limits how fast connections get sessions: a token bucket, and on top of it a
-// probability of being dropped that rises while the bucket is empty (the "BLUE" queue
-// management of W. Feng et al.).
-type bucket struct {
-	cfg                    conf.Throttle
-	capacity, perFill      int64
-	global, renewal, local int64
-	fill, freeze           int64 // ns
-
-	mu                 sync.Mutex
-	tokens             int64
-	filledAt, frozenAt int64 // ns
-	drop               float64
-}
-
-// newBucket returns nil if connections are not limited.
-func newBucket(cfg conf.Throttle, now int64) *bucket {
-	if cfg.ConnectionTokens == 0 {
-		return nil
-	}
-	b := &bucket{
-		cfg: cfg, capacity: int64(cfg.ConnectionTokens), perFill: int64(cfg.FillCount), global: 1, renewal: 1, local: 1,
-		fill: int64(cfg.FillTime), freeze: int64(cfg.FreezeTime), filledAt: now, frozenAt: now,
-	}
-	if cfg.Weighted {
-		b.local = int64(cfg.LocalWeight)
-		b.global, b.renewal = max(int64(cfg.GlobalWeight), b.local), max(int64(cfg.RenewWeight), b.local)
-		b.capacity *= b.global
-		b.perFill *= b.global
-	}
-	b.tokens = b.capacity
-	return b
-}
-
-// take takes tokens for one connection; false means that it has to go. now is in ns, chance a
-// number of [0,1).
-func (b *bucket) take(need, now int64, chance float64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if passed := now - b.filledAt; passed > b.fill {
-		missing := b.capacity - b.tokens
-		// Whole fills, so that nothing is lost to rounding; what would overflow fills it up.
-		fills := passed / b.fill
-		if fills >= missing/b.perFill+1 {
-			b.tokens = b.capacity
-		} else {
-			b.tokens += fills * b.perFill
-		}
-		b.filledAt += fills * b.fill
-	}
-	if b.freeze >= 0 && !b.survive(now, chance) {
-		return false
-	}
-	if b.tokens < need {
-		return false
-	}
-	b.tokens -= need
-	return true
-}
-
-// survive adapts the probability of a drop and draws.
-func (b *bucket) survive(now int64, chance float64) bool {
-	if now-b.frozenAt > b.freeze {
-		missing := b.capacity - b.tokens
-		switch {
-		case missing == b.capacity:
-			b.drop = min(b.drop+b.cfg.DropIncrease, 1)
-		case float64(missing) <= float64(b.capacity)*b.cfg.DecreaseRatio:
-			b.drop = max(b.drop-b.cfg.DropDecrease, 0)
-		}
-		b.frozenAt = now
-	}
-	return chance >= b.drop
-}
-
-// afford takes the tokens of a connection that asks for a session.
-func (c *conn) afford(renewal bool) bool {
-	b := c.s.bucket
-	if b == nil {
-		return true
-	}
-	need := b.global
-	switch {
-	case renewal:
-		need = b.renewal
-	case c.s.cfg.LocalSessions:
-		need = b.local
-	}
-	return b.take(need, c.s.now(), rand.Float64())
 }
