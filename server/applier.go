@@ -323,13 +323,11 @@ func (a *applier) finish(st *staged) {
 	switch st.txn.Type {
 	case proto.OpCreateSession:
 		a.s.locals.remove(st.txn.ClientID)
-		return
 	case proto.OpCloseSession:
+		if c := a.s.sessionConn(st.txn.ClientID); c != nil && c != st.conn {
+			c.kill("the session is closed or expired")
+		}
 	default:
-		return
-	}
-	if c := a.s.sessionConn(st.txn.ClientID); c != nil && c != st.conn {
-		c.kill("the session is closed or expired")
 	}
 }
 

@@ -65,11 +65,9 @@ func (c *conn) answerNumber(r *request, h proto.ReplyHeader) {
 	default:
 		n = t.store.NodeCount() - 1
 	}
-	if _, _, h.Err = znode.GetData(t.store, r.path, r.who.judged); h.Err != proto.CodeOK {
-		c.bare(h)
-		return
+	if _, _, code := znode.GetData(t.store, r.path, r.who.judged); !c.failed(h, code) {
+		c.reply(h, proto.GetAllChildrenNumberResponse{TotalNumber: int32(n)})
 	}
-	c.reply(h, proto.GetAllChildrenNumberResponse{TotalNumber: int32(n)})
 }
 
 // unfollow ends what this connection, which has ended, still follows the tree's changes with.

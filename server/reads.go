@@ -48,11 +48,9 @@ func (c *conn) answer(r *request) {
 		c.answerGetChildren(r, h)
 	case proto.OpGetACL:
 		acl, stat, code := znode.GetACL(c.s.tree.store, r.path, r.who.judged)
-		if h.Err = code; code != proto.CodeOK {
-			c.bare(h)
-			return
+		if !c.failed(h, code) {
+			c.reply(h, proto.GetACLResponse{ACL: acl, Stat: stat})
 		}
-		c.reply(h, proto.GetACLResponse{ACL: acl, Stat: stat})
 	case proto.OpGetAllChildrenNumber:
 		c.answerNumber(r, h)
 	case proto.OpSync:
@@ -83,10 +81,20 @@ func (c *conn) reply(h proto.ReplyHeader, body proto.Appender) {
 	c.out = proto.AppendReply(c.out, h, body)
 }
 
+// failed appends the reply of an operation that came to an error; of one that came to none it
+// appends nothing, and returns false.
+func (c *conn) failed(h proto.ReplyHeader, code proto.Code) bool {
+	if code == proto.CodeOK {
+		return false
+	}
+	h.Err = code
+	c.bare(h)
+	return true
+}
+
 func (c *conn) answerGetData(r *request, h proto.ReplyHeader) {
 	data, stat, code := znode.GetData(c.s.tree.store, r.path, r.who.judged)
-	if h.Err = code; code != proto.CodeOK {
-		c.bare(h)
+	if c.failed(h, code) {
 		return
 	}
 	if r.watch {
@@ -103,8 +111,7 @@ func (c *conn) answerExists(r *request, h proto.ReplyHeader) {
 	if r.watch && (code == proto.CodeOK || code == proto.CodeNoNode) {
 		c.addWatch(r.path, watch.Data)
 	}
-	if h.Err = code; code != proto.CodeOK {
-		c.bare(h)
+	if c.failed(h, code) {
 		return
 	}
 	out, mark := proto.BeginReply(c.out, h)
@@ -113,8 +120,7 @@ func (c *conn) answerExists(r *request, h proto.ReplyHeader) {
 
 func (c *conn) answerGetChildren(r *request, h proto.ReplyHeader) {
 	names, stat, code := znode.GetChildren(c.s.tree.store, r.path, r.who.judged, c.s.cfg.MaxList)
-	if h.Err = code; code != proto.CodeOK {
-		c.bare(h)
+	if c.failed(h, code) {
 		return
 	}
 	if r.watch {
@@ -206,8 +212,7 @@ func (c *conn) answerEphemerals(prefix string, h proto.ReplyHeader) {
 		return left >= 0
 	})
 	if left < 0 {
-		h.Err = proto.CodeMarshallingError
-		c.bare(h)
+		c.failed(h, proto.CodeMarshallingError)
 		return
 	}
 	c.reply(h, proto.GetEphemeralsResponse{Ephemerals: paths})

@@ -30,8 +30,7 @@ func (c *conn) answerAddWatch(r *proto.AddWatchRequest, h proto.ReplyHeader) {
 	case proto.AddWatchPersistentRecursive:
 		c.addWatch(r.Path, watch.Recursive)
 	default:
-		h.Err = proto.CodeMarshallingError
-		c.bare(h)
+		c.failed(h, proto.CodeMarshallingError)
 		return
 	}
 	out, mark := proto.BeginReply(c.out, h)
