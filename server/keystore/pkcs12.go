@@ -12,7 +12,7 @@ import (
 
 // pkcs12Key reads the one private key of a store and its certificates.
 func pkcs12Key(data []byte, password string) (tls.Certificate, error) {
-	if err := checkWork(data, 0); err != nil {
+	if err := checkPKCS12(data); err != nil {
 		return tls.Certificate{}, err
 	}
 	key, first, more, err := pkcs12.DecodeChain(data, password)
@@ -25,7 +25,7 @@ func pkcs12Key(data []byte, password string) (tls.Certificate, error) {
 // pkcs12Trust reads the certificates that are marked as trusted, as keytool marks them, and like
 // Java takes the certificate of a private key for trusted.
 func pkcs12Trust(data []byte, password string) ([]*x509.Certificate, error) {
-	if err := checkWork(data, 0); err != nil {
+	if err := checkPKCS12(data); err != nil {
 		return nil, err
 	}
 	certs, err := pkcs12.DecodeTrustStore(data, password)
@@ -65,12 +65,17 @@ const derSequence = 0x30
 // maxDepth is more than PKCS12 nests.
 const maxDepth = 32
 
-// checkWork refuses what is no store, and a store that asks for more iterations of key derivation than are bearable. All
-// structures that do have their number behind the salt.
-func checkWork(der []byte, depth int) error {
-	if depth == 0 && (len(der) == 0 || der[0] != derSequence) {
+// checkPKCS12 refuses what is no store, and a store that would take too long to read.
+func checkPKCS12(data []byte) error {
+	if len(data) == 0 || data[0] != derSequence {
 		return fmt.Errorf("%w: neither PKCS12 nor JKS", ErrFormat)
 	}
+	return checkWork(data, 0)
+}
+
+// checkWork refuses structures that ask for more iterations of key derivation than are bearable. All
+// that ask for some have their number behind the salt. depth is how deep they are nested in the store.
+func checkWork(der []byte, depth int) error {
 	var last int
 	for len(der) > 0 && depth < maxDepth {
 		var v asn1.RawValue

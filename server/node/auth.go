@@ -25,7 +25,7 @@ func (n *Node) authConfig() (auth.Config, error) {
 		return auth.Config{}, err
 	}
 	return auth.Config{
-		NoDigest: !n.conf.OffersScheme("digest"), SuperDigest: c.SuperDigest, DigestAlg: alg,
+		NoDigest: !n.conf.OffersScheme(znode.SchemeDigest), SuperDigest: c.SuperDigest, DigestAlg: alg,
 		Ensemble: slices.Contains(c.Providers, auth.SchemeEnsemble), EnsembleNames: c.EnsembleNames,
 		X509: n.conf.OffersScheme(auth.SchemeX509), X509Super: c.X509Super,
 		SASL: n.conf.OffersScheme(znode.SchemeSASL), Users: users, SuperPassword: c.SASLSuperPassword,
@@ -44,8 +44,9 @@ func (n *Node) schemes() znode.Schemes {
 	}
 }
 
-// saslUsers reads the JAAS file, if one is configured. What it says must be right; that it does
-// not say anything to this server is no fault, as with ZooKeeper, unless clients must log in.
+// saslUsers reads the users of SASL from the JAAS file, if one is configured. What it says must be
+// right; that it does not say anything to this server is no fault, as with ZooKeeper, unless clients
+// must log in.
 func (n *Node) saslUsers() (map[string]string, error) {
 	c := &n.conf.Auth
 	required := slices.Contains(c.Required, znode.SchemeSASL)
@@ -59,6 +60,30 @@ func (n *Node) saslUsers() (map[string]string, error) {
 		return nil, nil
 	}
 	name := jaasPath(c.JAASFile)
+	section, err := readJAAS(name, c.JAASSection)
+	switch {
+	case err != nil:
+		return nil, err
+	case section == nil && required:
+		return nil, fmt.Errorf("%s: SASL is required, and the section %s is not there", name, c.JAASSection)
+	case section == nil:
+		n.log.Warn().Str("file", name).Str("section", c.JAASSection).
+			Msg("nobody can log in by SASL: the section is not in the JAAS file")
+		return nil, nil
+	}
+	users, err := section.Users(name)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := users["super"]; !ok && c.SASLSuperPassword != "" {
+		n.log.Warn().Str("file", name).
+			Msg("SASLAuthenticationProvider.superPassword has no effect: the section lists no user_super")
+	}
+	return users, nil
+}
+
+// readJAAS returns a section of a JAAS file, nil if it is not there or empty.
+func readJAAS(name, section string) (*auth.JAASSection, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("java.security.auth.login.config: %w", err)
@@ -67,21 +92,12 @@ func (n *Node) saslUsers() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(sections, func(s auth.JAASSection) bool { return s.Name == c.JAASSection })
-	if i < 0 || len(sections[i].Modules) == 0 {
-		if required {
-			return nil, fmt.Errorf("%s: SASL is required, and the section %s is not there", name, c.JAASSection)
+	for i := range sections {
+		if s := &sections[i]; s.Name == section && len(s.Modules) > 0 {
+			return s, nil
 		}
-		n.log.Warn().Str("file", name).Str("section", c.JAASSection).
-			Msg("nobody can log in by SASL: the section is not in the JAAS file")
-		return nil, nil
 	}
-	users, err := sections[i].Users(name)
-	if _, ok := users["super"]; err == nil && !ok && c.SASLSuperPassword != "" {
-		n.log.Warn().Str("file", name).
-			Msg("SASLAuthenticationProvider.superPassword has no effect: the section lists no user_super")
-	}
-	return users, err
+	return nil, nil
 }
 
 // jaasPath returns the path of a file that java.security.auth.login.config names: a path, or a
