@@ -299,6 +299,7 @@ func (m *machine) check(tb rapid.TB) {
 	if got, want := m.r.Counts(), m.n.counts(); got != want {
 		tb.Fatalf("counts %+v, want %+v", got, want)
 	}
+	m.checkLists(tb, 1+m.n.counts().Watches%3)
 }
 
 var somePaths = []string{"", "/", "/a", "/a/b", "/a/b/c", "/ab", "not a path", "a/b"}
