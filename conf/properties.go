@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode/utf16"
@@ -20,13 +21,14 @@ type File struct {
 // comments start with # or !, a backslash at the end continues the line, key and value
 // are parted by '=', ':' or white space, and \t \n \r \f \uXXXX and a lone
 // backslash are resolved. Keys and values are trimmed, as the original does
-// (spec operations 1.1). The name is used in origins only.
+// (spec operations 1.1). A byte order mark of UTF-8, which some editors put first, is no part
+// of the first key. The name is used in origins only.
 func Parse(name string, text []byte) (*File, error) {
 	if len(text) > MaxFileSize {
 		return nil, &Error{File: name, Reason: fmt.Sprintf("the file has %d bytes, more than %d", len(text), MaxFileSize)}
 	}
 	f := &File{Name: name}
-	r := lineReader{text: text, line: 1}
+	r := lineReader{text: bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), line: 1}
 	for {
 		line, number, ok := r.next()
 		if !ok {

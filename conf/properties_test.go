@@ -36,6 +36,17 @@ func asMap(f *conf.File) map[string]string {
 	return m
 }
 
+// Editors of Windows put a byte order mark before the first key, which Java takes for a part of it.
+func TestParseSkipsByteOrderMark(t *testing.T) {
+	f, err := conf.Parse("zoo.cfg", []byte("\xef\xbb\xbfdataDir=C:/d\r\nclientPort=2181\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := asMap(f), map[string]string{"dataDir": "C:/d", "clientPort": "2181"}; !maps.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // TestParseAgreesWithJava holds Parse against what java.util.Properties (OpenJDK 17)
 // made of the same bytes: testdata/PropertiesGolden.java.
 func TestParseAgreesWithJava(t *testing.T) {

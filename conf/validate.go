@@ -233,12 +233,12 @@ func (c *Config) chooseMode() error {
 func (c *Config) checkSelf() error {
 	c.Role = c.peerType
 	if !c.Standalone && c.MyID == quorum.None {
-		return &Error{File: filepath.Join(c.DataDir, "myid"), Key: "myid", Reason: "myid file is missing"}
+		return &Error{File: filepath.Join(c.DataDir, "myid"), Key: "myid", Reason: "myid file is missing; write into it the number N of the line server.N that is this server's"}
 	}
 	self, ok := c.Self()
 	if !ok {
 		if !c.Standalone {
-			return c.refuseKey("myid", "My id %v not in the peer list", c.MyID)
+			return c.refuseKey("myid", "My id %v not in the peer list; there is no server.%v", c.MyID, c.MyID)
 		}
 		return nil
 	}

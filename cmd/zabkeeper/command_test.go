@@ -433,9 +433,11 @@ func TestFlagsOfTheEnvironmentCount(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	r := run(t, "version")
-	if r.code != 0 || !strings.HasPrefix(r.stdout, "zabkeeper ") || !strings.Contains(r.stdout, "protocol of ZooKeeper 3.9.") || strings.Count(r.stdout, "\n") != 1 {
-		t.Errorf("exit code %d, %q", r.code, r.stdout)
+	for _, arg := range []string{"version", "--version"} {
+		r := run(t, arg)
+		if r.code != 0 || !strings.HasPrefix(r.stdout, "zabkeeper ") || !strings.Contains(r.stdout, "protocol of ZooKeeper 3.9.") || strings.Count(r.stdout, "\n") != 1 {
+			t.Errorf("%s: exit code %d, %q", arg, r.code, r.stdout)
+		}
 	}
 }
 

@@ -17,9 +17,11 @@ func main() {
 	root := &cobra.Command{
 		Use:           "zabkeeper",
 		Short:         "A coordination service for everything that speaks to Apache ZooKeeper",
+		Version:       versionText(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.AddCommand(serverCommand(), benchCommand(), versionCommand())
 	invoked := false // arguments and flags were in order
 	root.PersistentPreRun = func(*cobra.Command, []string) { invoked = true }

@@ -40,18 +40,23 @@ func thisBuild() build {
 	return b
 }
 
+// versionText is what the command and the flag print after the program's name.
+func versionText() string {
+	b := thisBuild()
+	suffix := ""
+	if b.modified {
+		suffix = " (modified)"
+	}
+	return fmt.Sprintf("%s%s, %s, protocol of ZooKeeper 3.9.5", b.revision, suffix, runtime.Version())
+}
+
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print what this binary was built from",
 		Args:  cobra.NoArgs,
-		Run: func(*cobra.Command, []string) {
-			b := thisBuild()
-			suffix := ""
-			if b.modified {
-				suffix = " (modified)"
-			}
-			fmt.Printf("zabkeeper %s%s, %s, protocol of ZooKeeper 3.9.5\n", b.revision, suffix, runtime.Version())
+		Run: func(c *cobra.Command, _ []string) {
+			fmt.Fprintln(c.OutOrStdout(), "zabkeeper", versionText())
 		},
 	}
 }

@@ -70,6 +70,9 @@ type Config struct {
 
 	// ConnectTimeout bounds one dial (cnxTimeout).
 	ConnectTimeout time.Duration
+	// UnreachableAfter is how long a server of the ensemble may be out of reach before a line of the log
+	// says so and why; the line is repeated every half minute.
+	UnreachableAfter time.Duration
 	// HandshakeTimeout bounds the exchange of introductions.
 	HandshakeTimeout time.Duration
 	// WriteTimeout bounds the time that a peer may let 256 KiB of output, or acknowledged
@@ -93,6 +96,7 @@ type Config struct {
 // Defaults of Config.
 const (
 	DefaultConnectTimeout   = 5 * time.Second
+	DefaultUnreachableAfter = 5 * time.Second
 	DefaultHandshakeTimeout = 5 * time.Second
 	DefaultWriteTimeout     = 10 * time.Second
 	DefaultHeartbeat        = 500 * time.Millisecond
@@ -133,6 +137,7 @@ func (c *Config) validate() error {
 		return fmt.Errorf("transport: %d tries to bind a port", c.BindTries)
 	}
 	defaultTo(&c.ConnectTimeout, DefaultConnectTimeout)
+	defaultTo(&c.UnreachableAfter, DefaultUnreachableAfter)
 	defaultTo(&c.HandshakeTimeout, DefaultHandshakeTimeout)
 	defaultTo(&c.WriteTimeout, DefaultWriteTimeout)
 	defaultTo(&c.Heartbeat, DefaultHeartbeat)

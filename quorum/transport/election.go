@@ -66,6 +66,7 @@ func (v *voice) notify(n fle.Notification) {
 // poking one with a higher sid.
 func (v *voice) maintain(ctx context.Context) {
 	pause := backoff{least: minElectionBackoff, most: maxElectionBackoff}
+	trouble := outage{patience: v.t.cfg.UnreachableAfter}
 	dials := v.sid < v.t.cfg.Self
 	if !dials && !sleep(ctx, pause.next(), v.kick) {
 		return // the higher one probably dials at this moment, too
@@ -75,13 +76,17 @@ func (v *voice) maintain(ctx context.Context) {
 			s, err := v.t.dial(ctx, v.sid, peerwire.Election, attempt)
 			switch {
 			case err != nil:
-				v.t.cfg.Logger.Debug().Stringer("peer", v.sid).Err(err).Msg("election dial failed")
+				v.failed(&trouble, err)
 			case dials:
 				c := v.install(s, true)
 				v.t.wg.Go(func() { v.run(ctx, c) })
 			default:
+				trouble.over()
 				s.close() // it knows now that we want to be dialled
 			}
+		}
+		if v.satisfied() {
+			trouble.over()
 		}
 		began := time.Now()
 		for v.satisfied() && ctx.Err() == nil {
@@ -96,6 +101,16 @@ func (v *voice) maintain(ctx context.Context) {
 		}
 		sleep(ctx, pause.next(), v.kick)
 	}
+}
+
+// failed tells of a dial that failed.
+func (v *voice) failed(trouble *outage, err error) {
+	now := time.Now()
+	ev, text := v.t.cfg.Logger.Debug(), "election dial failed"
+	if trouble.failed(now) {
+		ev, text = v.t.cfg.Logger.Warn(), "server cannot be reached"
+	}
+	ev.Stringer("peer", v.sid).Err(err).Dur("since_ms", now.Sub(trouble.since)).Msg(text)
 }
 
 // satisfied reports whether there is nothing to dial for.

@@ -70,6 +70,9 @@ func read[T any](st conf.Store, decode func(format string, data []byte, password
 		return none, err
 	}
 	out, err := decode(format, data, password)
+	if errors.Is(err, ErrPassword) && password == "" {
+		err = fmt.Errorf("%w: no password is set", err)
+	}
 	if err != nil {
 		return none, fmt.Errorf("%s: %w", st.Location, err)
 	}

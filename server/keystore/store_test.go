@@ -106,10 +106,10 @@ func TestReadRefuses(t *testing.T) {
 	}{
 		{keys, fixture("aes256.pem"), "", "hush-hush", keystore.ErrPassword, ""},
 		{keys, fixture("openssl.p12"), "", "hush-hush", keystore.ErrPassword, ""},
-		{keys, fixture("keytool.p12"), "", "", keystore.ErrPassword, ""},
+		{keys, fixture("keytool.p12"), "", "", keystore.ErrPassword, "no password is set"},
 		{keys, fixture("keytool.jks"), "", "hush-hush", keystore.ErrPassword, ""},
 		{trust, fixture("trust.p12"), "", "hush-hush", keystore.ErrPassword, ""},
-		{trust, fixture("trust.jks"), "", "", keystore.ErrPassword, ""},
+		{trust, fixture("trust.jks"), "", "", keystore.ErrPassword, "no password is set"},
 
 		{keys, fixture("nokey.pem"), "", password, keystore.ErrContent, "no private key"},
 		{keys, fixture("otherkey.pem"), "", password, keystore.ErrContent, "no certificate of that key"},
