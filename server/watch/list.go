@@ -14,7 +14,7 @@ type Member[C any] struct {
 func (r *Registry[C]) Paths(from uint32, n int, dst []string) ([]string, uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := from; i < r.paths.n; i++ {
+	for i := r.paths.seek(from); i != none; i = r.paths.seek(i + 1) {
 		if n == 0 {
 			return dst, i
 		}
@@ -30,7 +30,7 @@ func (r *Registry[C]) Paths(from uint32, n int, dst []string) ([]string, uint32)
 func (r *Registry[C]) Members(from uint32, n int, dst []Member[C]) ([]Member[C], uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := from; i < r.members.n; i++ {
+	for i := r.members.seek(from); i != none; i = r.members.seek(i + 1) {
 		if n == 0 {
 			return dst, i
 		}
@@ -55,6 +55,10 @@ func (r *Registry[C]) WalkMember(id ID) (*Cursor, C) {
 	c := r.begin(&Cursor{byConn: true, next: none})
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.members.has(uint32(id)) {
+		var nobody C
+		return c, nobody
+	}
 	m := r.members.at(uint32(id))
 	c.next = m.first
 	return c, m.conn

@@ -24,12 +24,7 @@ func (r *Registry[C]) record(path, key uint32) uint32 {
 
 // newPath numbers a path that nobody watches.
 func (r *Registry[C]) newPath(name string) uint32 {
-	i := r.freePath
-	if i == none {
-		i = r.paths.push()
-	} else {
-		r.freePath = *r.paths.link(i)
-	}
+	i := r.paths.take()
 	*r.paths.at(i) = watched{name: name, first: [kinds]uint32{none, none, none}}
 	r.pathIndex.insert(i)
 	return i
@@ -37,12 +32,7 @@ func (r *Registry[C]) newPath(name string) uint32 {
 
 // newRecord makes a record without marks.
 func (r *Registry[C]) newRecord(path, key uint32) uint32 {
-	i := r.freeRecord
-	if i == none {
-		i = r.records.push()
-	} else {
-		r.freeRecord = r.records.at(i).nextPath
-	}
+	i := r.records.take()
 	rec := r.records.at(i)
 	*rec = record{path: path, owner: key << 2, prevPath: none, prevConn: none}
 	r.count(rec, 1)
@@ -97,13 +87,11 @@ func (r *Registry[C]) release(i uint32) {
 	r.count(rec, -1)
 	if w.first == [kinds]uint32{none, none, none} {
 		r.pathIndex.remove(rec.path)
-		*w = watched{first: [kinds]uint32{none, none, none}, hashLink: r.freePath}
-		r.freePath = rec.path
+		r.paths.drop(rec.path)
 	}
-	*rec = record{nextPath: r.freeRecord}
-	r.freeRecord = i
-	if r.recordIndex.n == 0 && r.records.n > pageLen {
-		r.reset() // slabs do not shrink by themselves
+	r.records.drop(i)
+	if r.recordIndex.n == 0 && len(r.records.vacant) > 0 {
+		r.reset() // with the lists of groups
 	}
 }
 

@@ -59,8 +59,7 @@ func (m Mode) marks() [kinds]uint32 {
 	return [kinds]uint32{}
 }
 
-// record is one watch: a connection, a path, a kind, and the marks there. Free records are
-// chained through nextPath.
+// record is one watch: a connection, a path, a kind, and the marks there.
 type record struct {
 	path uint32
 	// owner holds the connection, the kind and the marks, from the top in 28, 2 and 2 bits.
@@ -83,7 +82,7 @@ func (r *record) kind() uint32  { return r.owner >> 2 & 3 }
 func (r *record) marks() uint32 { return r.owner & allMarks }
 
 // records are found by path and key.
-type records struct{ slab[record] }
+type records struct{ pool[record] }
 
 func (s *records) hash(i uint32) uint32 {
 	r := s.at(i)
@@ -98,7 +97,7 @@ func hashRecord(path, key uint32) uint32 {
 	return uint32((h ^ h>>29) >> 32)
 }
 
-// watched is one path that somebody watches. Free ones are chained through hashLink.
+// watched is one path that somebody watches.
 type watched struct {
 	name     string
 	first    [kinds]uint32 // its records
@@ -107,7 +106,7 @@ type watched struct {
 
 // paths are found by name.
 type paths struct {
-	slab[watched]
+	pool[watched]
 	seed maphash.Seed // clients choose the names
 }
 
@@ -141,20 +140,17 @@ type Registry[C any] struct {
 	size atomic.Int64
 
 	mu      sync.Mutex
-	members slab[member[C]]
+	members pool[member[C]]
 	paths   paths
 	records records
 
 	pathIndex   index
 	recordIndex index
 
-	freeMembers []uint32
-	freePath    uint32
-	freeRecord  uint32
-	recursive   int // records of the recursive kind
-	cursors     []*Cursor
-	found       []uint32 // by the last search
-	searches    uint64
+	recursive int // records of the recursive kind
+	cursors   []*Cursor
+	found     []uint32 // by the last search
+	searches  uint64
 
 	counts Counts
 }
@@ -169,22 +165,15 @@ func New[C any]() *Registry[C] {
 
 // reset forgets all paths and records.
 func (r *Registry[C]) reset() {
-	r.paths.slab, r.records.slab = slab[watched]{}, slab[record]{}
+	r.paths.pool, r.records.pool = pool[watched]{}, pool[record]{}
 	r.pathIndex, r.recordIndex = index{entries: &r.paths}, index{entries: &r.records}
-	r.freePath, r.freeRecord = none, none
 }
 
 // Join adds a connection without watches.
 func (r *Registry[C]) Join(conn C) ID {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var id uint32
-	if n := len(r.freeMembers); n > 0 {
-		id = r.freeMembers[n-1]
-		r.freeMembers = r.freeMembers[:n-1]
-	} else {
-		id = r.members.push()
-	}
+	id := r.members.take()
 	*r.members.at(id) = member[C]{conn: conn, first: none, live: true}
 	return ID(id)
 }
@@ -198,8 +187,8 @@ const leaveStep = 256
 func (r *Registry[C]) Leave(id ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m := r.members.at(uint32(id))
-	if !m.live {
+	m := r.member(id)
+	if m == nil {
 		return
 	}
 	m.live = false
@@ -210,8 +199,18 @@ func (r *Registry[C]) Leave(id ID) {
 			r.mu.Lock()
 		}
 	}
-	*m = member[C]{first: none}
-	r.freeMembers = append(r.freeMembers, uint32(id))
+	r.members.drop(uint32(id))
+}
+
+// member returns a connection, nil if it has left or is about to.
+func (r *Registry[C]) member(id ID) *member[C] {
+	if !r.members.has(uint32(id)) {
+		return nil
+	}
+	if m := r.members.at(uint32(id)); m.live {
+		return m
+	}
+	return nil
 }
 
 // Add lets a connection watch a path. Doing it twice is doing it once. It does
@@ -221,8 +220,8 @@ func (r *Registry[C]) Leave(id ID) {
 func (r *Registry[C]) Add(id ID, path string, mode Mode) (bytes int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m := r.members.at(uint32(id))
-	if !m.live {
+	m := r.member(id)
+	if m == nil {
 		return 0
 	}
 	p := r.path(path)

@@ -459,3 +459,43 @@ func TestManyWatchesComeAndGo(t *testing.T) {
 		}
 	}
 }
+
+// What a crowd of watches took is given back when most of them are gone, even if some stay.
+func TestMemoryIsGivenBack(t *testing.T) {
+	const n, crowd = 100_000, 100
+	r := watch.New[int]()
+	before := heap()
+	stays := r.Join(-1)
+	ids := make([]watch.ID, crowd)
+	for c := range ids {
+		ids[c] = r.Join(c)
+		for i := range n / crowd {
+			r.Add(ids[c], fmt.Sprintf("/service/instances/%d/%d", c, i), watch.Data)
+			if i == 0 && c%10 == 0 {
+				r.Add(stays, fmt.Sprintf("/stays/%d", c), watch.Persistent)
+			}
+		}
+	}
+	full := heap() - before
+	for c, id := range ids {
+		if c%2 == 0 {
+			r.Leave(id)
+			continue
+		}
+		for i := range n / crowd {
+			if !r.Hit(id, znode.DataTable, fmt.Sprintf("/service/instances/%d/%d", c, i)) {
+				t.Fatalf("watch %d of connection %d is lost", i, c)
+			}
+		}
+	}
+	left := int64(heap()) - int64(before)
+	t.Logf("%d KiB with %d watches, %d KiB with %d", full>>10, n, left>>10, r.Counts().Watches)
+	if full < n*50 || left > int64(full)/20 {
+		t.Errorf("%d bytes of %d are held for %d watches", left, full, r.Counts().Watches)
+	}
+	for c := 0; c < crowd; c += 10 {
+		if !r.Has(stays, fmt.Sprintf("/stays/%d", c), watch.Persistent) {
+			t.Errorf("the watch that stays at /stays/%d is lost", c)
+		}
+	}
+}
