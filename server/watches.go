@@ -13,7 +13,18 @@ import (
 // A client that watches more than it may is sent away: a watch that it believes in and that is
 // not there would be worse. The caller holds c.mu as well.
 func (c *conn) addWatch(path string, mode watch.Mode) {
-	bytes := c.s.watches.Add(c.watcher, path, mode)
+	c.boundWatches(c.s.watches.Add(c.watcher, path, mode))
+}
+
+// addWatches is addWatch for several paths.
+func (c *conn) addWatches(paths []string, mode watch.Mode) {
+	if len(paths) > 0 {
+		c.boundWatches(c.s.watches.AddAll(c.watcher, paths, mode))
+	}
+}
+
+// boundWatches closes a connection whose watches take too many bytes. The caller holds c.mu.
+func (c *conn) boundWatches(bytes int) {
 	if bytes > c.s.cfg.MaxWatchBytes && !c.closed {
 		c.s.quiet.Warn("closing a connection that watches too much").
 			Str("client", c.remote).Stringer("session", c.session).Int("bytes", bytes).Send()
@@ -143,46 +154,47 @@ func (c *conn) setWatches(a *rearm, n int) {
 		some := list[:min(n, len(list))]
 		a.paths[kind] = list[len(some):]
 		n -= len(some)
-		for _, path := range some {
-			c.setWatch(kind, path, a.since)
-		}
+		c.setWatchesOf(kind, some, a.since)
 	}
 }
 
-// setWatch sets a watch of a client that reconnected, or tells it at once what it has
+// setWatchesOf sets the watches of a client that reconnected, or tells it at once what it has
 // missed: an event or a watch for each path, never both (spec semantics 8.4). The watches that
-// stay never cause an event here.
-func (c *conn) setWatch(kind int, path string, since zxid.ID) {
-	switch kind {
-	case rearmData:
-		switch n := c.node(path); {
-		case n == nil:
-			c.missed(proto.EventNodeDeleted, path)
-		case n.Mzxid > since:
-			c.missed(proto.EventNodeDataChanged, path)
-		default:
-			c.addWatch(path, watch.Data)
-		}
-	case rearmExist:
-		if c.node(path) != nil {
-			c.missed(proto.EventNodeCreated, path)
+// stay never cause an event here. It uses paths up.
+func (c *conn) setWatchesOf(kind int, paths []string, since zxid.ID) {
+	keep := paths[:0]
+	for _, path := range paths {
+		if event := c.missing(kind, path, since); event != 0 {
+			c.missed(event, path)
 		} else {
-			c.addWatch(path, watch.Data)
+			keep = append(keep, path)
 		}
-	case rearmChild:
-		switch n := c.node(path); {
-		case n == nil:
-			c.missed(proto.EventNodeDeleted, path)
-		case n.Pzxid > since:
-			c.missed(proto.EventNodeChildrenChanged, path)
-		default:
-			c.addWatch(path, watch.Child)
-		}
-	case rearmPersistent:
-		c.addWatch(path, watch.Persistent)
-	case rearmRecursive:
-		c.addWatch(path, watch.Recursive)
 	}
+	c.addWatches(keep, [rearmKinds]watch.Mode{
+		rearmData: watch.Data, rearmExist: watch.Data, rearmChild: watch.Child,
+		rearmPersistent: watch.Persistent, rearmRecursive: watch.Recursive,
+	}[kind])
+}
+
+// missing returns the event that a watch would have caused since, 0 for none.
+func (c *conn) missing(kind int, path string, since zxid.ID) proto.EventType {
+	if kind >= rearmPersistent {
+		return 0
+	}
+	n := c.node(path)
+	switch {
+	case kind == rearmExist && n != nil:
+		return proto.EventNodeCreated
+	case kind == rearmExist:
+		return 0
+	case n == nil:
+		return proto.EventNodeDeleted
+	case kind == rearmData && n.Mzxid > since:
+		return proto.EventNodeDataChanged
+	case kind == rearmChild && n.Pzxid > since:
+		return proto.EventNodeChildrenChanged
+	}
+	return 0
 }
 
 // missed appends an event that no transaction of this moment caused.

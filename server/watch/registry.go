@@ -224,6 +224,27 @@ func (r *Registry[C]) Add(id ID, path string, mode Mode) (bytes int) {
 	if m == nil {
 		return 0
 	}
+	r.add(id, path, mode)
+	return m.bytes
+}
+
+// AddAll is Add for several paths, which takes the lock once. The registry keeps the strings, but
+// not the slice.
+func (r *Registry[C]) AddAll(id ID, paths []string, mode Mode) (bytes int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.members.at(uint32(id))
+	if !m.live {
+		return 0
+	}
+	for _, path := range paths {
+		r.add(id, path, mode)
+	}
+	return m.bytes
+}
+
+// add is Add for a connection that lives.
+func (r *Registry[C]) add(id ID, path string, mode Mode) {
 	p := r.path(path)
 	if p == none {
 		p = r.newPath(path)
@@ -239,7 +260,6 @@ func (r *Registry[C]) Add(id ID, path string, mode Mode) (bytes int) {
 		}
 		r.records.at(i).owner |= marks
 	}
-	return m.bytes
 }
 
 // Has reports whether the connection watches exactly this path in this mode.

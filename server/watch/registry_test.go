@@ -321,6 +321,15 @@ func TestAgainstTheWords(t *testing.T) {
 					m.n.watch(c, path, mode)
 				}
 			},
+			"add all": func(rt *rapid.T) {
+				c, some, mode := conns.Draw(rt, "conn"), rapid.SliceOf(paths).Draw(rt, "paths"), modes.Draw(rt, "mode")
+				if id, ok := m.ids[c]; ok && mode != watch.Any {
+					m.r.AddAll(id, some, mode)
+					for _, path := range some {
+						m.n.watch(c, path, mode)
+					}
+				}
+			},
 			"remove": func(rt *rapid.T) {
 				c, path, mode := conns.Draw(rt, "conn"), paths.Draw(rt, "path"), modes.Draw(rt, "mode")
 				id, ok := m.ids[c]
