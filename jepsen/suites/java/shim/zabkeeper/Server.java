@@ -36,11 +36,7 @@ public final class Server {
 
     /** Starts a server; directory takes the configuration and the log, and exists. */
     public static Server start(File directory, Map<String, String> settings) throws IOException {
-        StringBuilder config = new StringBuilder();
-        new TreeMap<>(settings).forEach((k, v) -> config.append(k).append('=').append(v).append('\n'));
-        File file = new File(directory, "zabkeeper.cfg");
-        Files.writeString(file.toPath(), config);
-
+        Map<String, String> zoo = new TreeMap<>(settings);
         StringBuilder flags = new StringBuilder();
         System.getProperties().stringPropertyNames().stream().sorted()
                 .filter(k -> k.startsWith("zookeeper.") || k.startsWith("znode.") || k.startsWith("jute.") || k.equals("java.security.auth.login.config")
@@ -48,10 +44,22 @@ public final class Server {
                 .filter(k -> !k.equals("zookeeper.serverCnxnFactory"))
                 // The parser in the test's process leaves these of other servers behind.
                 .filter(k -> !k.matches("zookeeper\\.(server|group|weight)\\..*"))
-                .forEach(k -> flags.append("-D").append(k).append('=').append(System.getProperty(k)).append(' '));
+                .forEach(k -> {
+                    String value = System.getProperty(k);
+                    if (value.contains(" ")) { // flags are split at spaces
+                        zoo.putIfAbsent(k.replaceFirst("^zookeeper\\.", ""), value);
+                    } else {
+                        flags.append("-D").append(k).append('=').append(value).append(' ');
+                    }
+                });
         if (System.getProperty("java.security.auth.login.config") == null && writeUsers(new File(directory, "jaas.conf"))) {
             flags.append("-Djava.security.auth.login.config=").append(directory).append("/jaas.conf ");
         }
+
+        StringBuilder config = new StringBuilder();
+        zoo.forEach((k, v) -> config.append(k).append('=').append(v).append('\n'));
+        File file = new File(directory, "zabkeeper.cfg");
+        Files.writeString(file.toPath(), config);
 
         ProcessBuilder builder = new ProcessBuilder(
                 System.getProperty("zabkeeper.binary"), "server", "--log-level", "warn", file.getPath());
