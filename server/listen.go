@@ -38,7 +38,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, e entrance) error {
 	}
 }
 
-// admit starts a connection, or closes it hard if there are too many.
+// admit starts a connection, or refuses it if there are too many.
 func (s *Server) admit(nc net.Conn, e entrance) {
 	ip := remoteIP(nc.RemoteAddr())
 	if tcp, ok := nc.(*net.TCPConn); ok {
@@ -60,10 +60,7 @@ func (s *Server) admit(nc net.Conn, e entrance) {
 		s.mu.Unlock()
 		s.stats.rejected.Add(1)
 		s.quiet.Warn("refusing a connection", refusal).Stringer("client", nc.RemoteAddr()).Str("limit", refusal).Send()
-		if tcp, ok := nc.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0)
-		}
-		nc.Close()
+		refuse(nc)
 		return
 	}
 	s.lastConn++
@@ -76,6 +73,16 @@ func (s *Server) admit(nc net.Conn, e entrance) {
 		defer s.wg.Done()
 		c.run()
 	}()
+}
+
+// refuse ends a connection that nothing is kept of, not even by the system: the client reads the end of
+// it, whatever it has sent.
+func refuse(nc net.Conn) {
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		_ = tcp.CloseWrite() // else the client would read that the connection was reset
+		_ = tcp.SetLinger(0)
+	}
+	nc.Close()
 }
 
 // forget removes a connection from the server's tables.
