@@ -162,7 +162,7 @@ func TestSASLFailures(t *testing.T) {
 			return c.token(token)
 		},
 		"recorded response":             func(c *client) (proto.Code, []byte) { begin(c); return c.token(recorded) },
-		"response before the challenge": func(c *client) (proto.Code, []byte) { return c.token(recorded) },
+		"response before the challenge": func(c *client) (proto.Code, []byte) { c.token(recorded); return c.token(recorded) },
 		"challenge asked for twice":     func(c *client) (proto.Code, []byte) { begin(c); return c.token(nil) },
 		"response sent twice": func(c *client) (proto.Code, []byte) {
 			token, _ := bob.Respond(begin(c))

@@ -15,6 +15,10 @@ import (
 // start starts an ensemble in the test, configured as a profile says.
 func start(t *testing.T, n int, p differ.Profile, more ...zktest.Option) *zktest.Ensemble {
 	t.Helper()
+	p, err := p.WithFiles(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	var opts []zktest.Option
 	settings := p.AllSettings()
 	for _, key := range slices.Sorted(maps.Keys(settings)) {

@@ -18,6 +18,7 @@ type Weights struct {
 	Sound      bool       // every write can be decoded: others wedge an ensemble of the reference
 	Servers    int        // sessions are spread over so many servers, and move; 0 is one
 	Expiry     bool       // sessions expire
+	SASL       bool       // clients log in
 	Cleaner    bool       // the servers remove containers and nodes with a time to live
 }
 
@@ -98,6 +99,8 @@ func (g *generator) step() []Step {
 		return g.renew(name)
 	case !c.connected:
 		return []Step{g.open(name)}
+	case g.w.SASL && g.chance(15):
+		return g.login(name)
 	case g.w.Expiry && g.chance(6):
 		return g.expire(name)
 	case g.chance(4):
@@ -216,6 +219,10 @@ func (g *generator) burst(name string) []Step {
 		// the new one is a matter of time; see Deviations.
 		// The same goes for quotas, which are judged by what is applied (semantics 11.4).
 		if r.Op.IsWrite() && slices.ContainsFunc(list, func(r Request) bool { return r.Op == proto.OpSetACL || g.w.Quota && r.Op.IsWrite() }) {
+			continue
+		}
+		// And what becomes of the requests before a token that ends the connection.
+		if g.w.SASL && r.Op == proto.OpSASL {
 			continue
 		}
 		// And so is what the cleaner does to a request behind a write.

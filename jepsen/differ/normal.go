@@ -177,7 +177,7 @@ func (d *decoder) body(op proto.Op) {
 	case proto.OpGetAllChildrenNumber, proto.OpAddWatch:
 		d.put(" %d", d.cur.Int())
 	case proto.OpSASL:
-		d.put(" %s", d.str())
+		d.put(" %s", withoutSecrets(d.str()))
 	case proto.OpWhoAmI:
 		d.list(func() string { return d.str() + ":" + d.str() })
 	case proto.OpMulti, proto.OpMultiRead:

@@ -20,6 +20,7 @@ type Profile struct {
 	Name     string
 	Settings map[string]string // of zoo.cfg
 	Tick     time.Duration     // tickTime, 0 for two seconds
+	JAAS     string            // content of the file of java.security.auth.login.config, "" for none
 	Weights  Weights
 }
 
@@ -32,6 +33,8 @@ func Profiles() []Profile {
 	expiry.Expiry = true
 	cleaner := usual
 	cleaner.Cleaner = true
+	sasl := usual
+	sasl.SASL = true
 	small := usual
 	small.FrameLimit, small.Long = 1500, true
 	return []Profile{
@@ -41,6 +44,7 @@ func Profiles() []Profile {
 		{Name: "plain", Weights: usual, Settings: map[string]string{"extendedTypesEnabled": "false"}},
 		{Name: "skipacl", Weights: usual, Settings: map[string]string{"skipACL": "yes"}},
 		{Name: "expiry", Weights: expiry, Tick: 200 * time.Millisecond, Settings: map[string]string{"minSessionTimeout": strconv.Itoa(shortTimeout)}},
+		{Name: "sasl", Weights: sasl, JAAS: jaasFile, Settings: map[string]string{"authProvider.1": "org.apache.zookeeper.server.auth.SASLAuthenticationProvider"}},
 		{Name: "local", Weights: usual, Settings: map[string]string{"localSessionsEnabled": "true", "localSessionsUpgradingEnabled": "true"}},
 		{Name: "localonly", Weights: usual, Settings: map[string]string{"localSessionsEnabled": "true", "localSessionsUpgradingEnabled": "false"}},
 		{Name: "cleaner", Weights: cleaner, Settings: map[string]string{"znode.container.checkIntervalMs": "200"}},
@@ -58,6 +62,24 @@ func FindProfile(name string) (Profile, error) {
 		known = append(known, p.Name)
 	}
 	return Profile{}, fmt.Errorf("differ: no profile %q, there are %s", name, strings.Join(known, ", "))
+}
+
+// loginConfig is the setting that names the JAAS file.
+const loginConfig = "java.security.auth.login.config"
+
+// WithFiles writes the files of the profile into a directory and returns the profile with the
+// settings that name them.
+func (p Profile) WithFiles(dir string) (Profile, error) {
+	if p.JAAS == "" {
+		return p, nil
+	}
+	file := filepath.Join(dir, "jaas.conf")
+	if err := os.WriteFile(file, []byte(p.JAAS), 0o600); err != nil {
+		return p, fmt.Errorf("differ: %w", err)
+	}
+	p.Settings = maps.Clone(p.Settings)
+	p.Settings[loginConfig] = file
+	return p, nil
 }
 
 // AllSettings returns what both servers have in zoo.cfg: sessions that do not expire while a script runs, TTL
@@ -78,7 +100,7 @@ func (p Profile) AllSettings() map[string]string {
 // properties returns the settings that Apache ZooKeeper knows as system properties alone.
 func (p Profile) properties() []string {
 	list := []string{"file.encoding=UTF-8"}
-	for _, name := range []string{"jute.maxbuffer", "znode.container.checkIntervalMs"} {
+	for _, name := range []string{"jute.maxbuffer", "znode.container.checkIntervalMs", loginConfig} {
 		if v, ok := p.AllSettings()[name]; ok {
 			list = append(list, name+"="+v)
 		}
@@ -146,26 +168,28 @@ const startLimit = 90 * time.Second
 
 // StartApache starts Apache ZooKeeper from the jars in home.
 func StartApache(ctx context.Context, home, dir string, p Profile, shape Shape) (*Servers, error) {
-	launch, err := cluster.ApacheHome(home, p.properties()...)
-	if err != nil {
-		return nil, err
-	}
-	return start(ctx, launch, dir, p, shape)
+	return start(ctx, dir, "apache", p, shape, func(properties []string) (cluster.Launch, error) {
+		return cluster.ApacheHome(home, properties...)
+	})
 }
 
 // StartZabkeeper starts the binary.
 func StartZabkeeper(ctx context.Context, binary, dir string, p Profile, shape Shape) (*Servers, error) {
-	launch, err := cluster.Zabkeeper(binary)
-	if err != nil {
-		return nil, err
-	}
-	return start(ctx, launch, dir, p, shape)
+	return start(ctx, dir, "zabkeeper", p, shape, func([]string) (cluster.Launch, error) { return cluster.Zabkeeper(binary) })
 }
 
-func start(ctx context.Context, launch cluster.Launch, dir string, p Profile, shape Shape) (*Servers, error) {
-	dir, err := os.MkdirTemp(dir, filepath.Base(launch.Argv[0])+"-")
+func start(ctx context.Context, dir, kind string, p Profile, shape Shape, launcher func(properties []string) (cluster.Launch, error)) (*Servers, error) {
+	dir, err := os.MkdirTemp(dir, kind+"-")
 	if err != nil {
 		return nil, fmt.Errorf("differ: %w", err)
+	}
+	if p, err = p.WithFiles(dir); err != nil {
+		return nil, err
+	}
+	launch, err := launcher(p.properties())
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, err
 	}
 	tick := cmp.Or(p.Tick, usualTick)
 	cfg := cluster.Config{Dir: dir, Launch: launch, Tick: tick, InitLimit: ticksFor(tick), SyncLimit: ticksFor(tick), Extra: p.AllSettings()}

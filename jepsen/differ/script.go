@@ -30,6 +30,8 @@ const (
 	Mark
 	// Silent waits until the session has expired: its client stays connected and says nothing.
 	Silent
+	// LogIn authenticates the connection by SASL, or tries to.
+	LogIn
 	// Vanish waits until the session has expired: its client has dropped the connection.
 	Vanish
 )
@@ -46,6 +48,7 @@ type Step struct {
 	N        int32 // of Length
 	Raw      []byte
 	Password Password // of Renew
+	Login    *Login   // of LogIn
 	Ahead    bool     // of Renew and Open: claim to have seen a zxid of the far future
 }
 

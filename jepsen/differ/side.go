@@ -126,6 +126,8 @@ func (s *Side) Do(step Step) []Line {
 		c.zxids.mark = c.zxids.last
 	case Frame, Length:
 		s.garbage(c, step)
+	case LogIn:
+		s.login(c, step.Login)
 	case Silent, Vanish:
 		s.expire(c, step.Act == Silent)
 	case Send:

@@ -46,6 +46,9 @@ func (s Step) String() string {
 		p.word("silent")
 	case Vanish:
 		p.word("vanish")
+	case LogIn:
+		p.word("login")
+		p.login(s.Login)
 	case Frame:
 		p.word("frame")
 		p.word(hexWord(s.Raw))
@@ -71,6 +74,15 @@ type printer []string
 
 func (p *printer) word(w string) { *p = append(*p, w) }
 func (p *printer) int(n int64)   { p.word(strconv.FormatInt(n, 10)) }
+
+func (p *printer) login(l *Login) {
+	p.word(string(l.Part))
+	if l.Part != LoginBegin {
+		p.word(quote(l.User))
+		p.word(quote(l.Password))
+		p.arg(&Arg{List: l.Changes}, kStrs)
+	}
+}
 
 // at writes which server is meant, unless it is the first one.
 func (p *printer) at(server int) {
@@ -203,6 +215,7 @@ func ParseStep(line string) (s Step, err error) {
 
 var acts = map[string]Act{
 	"open": Open, "renew": Renew, "drop": Drop, "mark": Mark, "frame": Frame, "length": Length, "silent": Silent, "vanish": Vanish,
+	"login": LogIn,
 }
 
 // connection reads the rest of a step that is not Send.
@@ -215,6 +228,8 @@ func (p *parser) connection(s *Step) {
 		s.Raw = p.hex()
 	case Length:
 		s.N = int32(p.int(32))
+	case LogIn:
+		s.Login = p.login()
 	case Send, Drop, Mark, Silent, Vanish:
 	}
 	if s.Act == Renew {

@@ -71,6 +71,19 @@ func (p *parser) int(bits int) int64 {
 	return n
 }
 
+func (p *parser) login() *Login {
+	l := &Login{Part: Part(p.next())}
+	switch l.Part {
+	case LoginBegin:
+	case LoginFull, LoginBare, LoginTwice:
+		l.User, l.Password = p.string(), p.string()
+		l.Changes = p.arg(kStrs).List
+	default:
+		p.fail("no login %q", l.Part)
+	}
+	return l
+}
+
 // maxAt bounds the numbers of servers.
 const maxAt = 9
 

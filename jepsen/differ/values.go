@@ -133,6 +133,9 @@ func (g *generator) aclItem() ACLItem {
 	if g.chance(20) {
 		id = pick(g, oddIDs)
 	}
+	if g.w.SASL && g.chance(50) {
+		id = pick(g, saslIDs)
+	}
 	scheme, id, _ := strings.Cut(id, ":")
 	item := ACLItem{int32(g.IntN(32)), Arg{Text: scheme}, Arg{Text: id}}
 	if g.chance(50) {

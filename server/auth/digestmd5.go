@@ -50,8 +50,8 @@ func latin1(text string) []byte {
 	return out
 }
 
-// Exchange is the server's side of one SASL exchange by DIGEST-MD5 [RFC 2831]: the client says
-// nothing, or an empty token; the server challenges; the client responds; the server proves
+// Exchange is the server's side of one SASL exchange by DIGEST-MD5 [RFC 2831]: the client begins,
+// mostly by an empty token, and whatever it says then is ignored as in Java; the server challenges; the client responds; the server proves
 // that it knows the password too. Whatever else happens ends the exchange, and an ended one
 // cannot be taken up again: a connection has one attempt. An Exchange has one caller at a time.
 type Exchange struct {
@@ -72,7 +72,6 @@ const (
 var (
 	errEnded      = errors.New("the exchange has ended")
 	errTooLong    = errors.New("token of more than " + strconv.Itoa(maxToken) + " bytes")
-	errFirst      = errors.New("the first token is not empty")
 	errCharset    = errors.New("charset is not utf-8")
 	errMaxBuf     = errors.New("maxbuf is no number")
 	errRealm      = errors.New("another realm")
@@ -104,8 +103,6 @@ func (e *Exchange) Step(token []byte) (reply []byte, ids []proto.ID, err error) 
 		return nil, nil, errTooLong
 	case at == stepResponse:
 		return e.a.verify(nonce, token)
-	case len(token) > 0:
-		return nil, nil, errFirst
 	}
 	if nonce, err = newNonce(e.a.random); err != nil {
 		return nil, nil, err

@@ -171,7 +171,7 @@ func TestExchangeHappensOnce(t *testing.T) {
 		return token
 	}
 	for name, steps := range map[string][]func(challenge []byte) []byte{
-		"a response to nothing":                {func([]byte) []byte { return recorded }},
+		"a response to nothing, again":         {func([]byte) []byte { return recorded }, func([]byte) []byte { return recorded }},
 		"a response to another challenge":      {nil, func([]byte) []byte { return recorded }},
 		"an empty response":                    {nil, nil},
 		"too long a first token":               {func([]byte) []byte { return make([]byte, 5000) }},
@@ -179,7 +179,7 @@ func TestExchangeHappensOnce(t *testing.T) {
 		"the response twice":                   {nil, good, good},
 		"a new exchange behind a success":      {nil, good, nil},
 		"a good response behind a bad one":     {nil, func([]byte) []byte { return []byte("x=y") }, good},
-		"a new exchange behind a failed begin": {func([]byte) []byte { return []byte("x") }, nil},
+		"a new exchange behind a failed begin": {func([]byte) []byte { return make([]byte, 5000) }, nil},
 	} {
 		e := a.Begin()
 		var challenge []byte
@@ -199,6 +199,20 @@ func TestExchangeHappensOnce(t *testing.T) {
 		if _, _, err := e.Step(nil); err == nil {
 			t.Errorf("%s: it can begin again", name)
 		}
+	}
+}
+
+// TestFirstTokenIsIgnored: whatever a client begins with, it is challenged, as by Java.
+func TestFirstTokenIsIgnored(t *testing.T) {
+	a := newAuthenticator(t, auth.Config{Users: map[string]string{"bob": "bobsecret"}})
+	e := a.Begin()
+	challenge, ids, err := e.Step([]byte("username=bob"))
+	if err != nil || ids != nil {
+		t.Fatalf("%v, identities %v", err, ids)
+	}
+	token, _ := zktest.SASLUser{Name: "bob", Password: "bobsecret"}.Respond(challenge)
+	if _, ids, err := e.Step(token); err != nil || len(ids) != 1 {
+		t.Errorf("the response to %q: %v, identities %v", challenge, err, ids)
 	}
 }
 
