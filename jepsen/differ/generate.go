@@ -243,7 +243,7 @@ func (g *generator) burst(name string) []Step {
 		}
 		list = append(list, r)
 	}
-	if g.chance(5) && !(g.w.Cleaner && wrote(list)) {
+	if g.chance(5) && (!g.w.Cleaner || !wrote(list)) {
 		list = append(list, Request{Op: proto.OpCloseSession})
 		g.ended(name)
 		if g.chance(50) {

@@ -120,7 +120,7 @@ func (d *decoder) list(element func() string) {
 }
 
 // acls reads an access control list. What "auth" stands for comes in the order of a set in Java:
-// neighbours of the scheme digest with the same permissions are sorted.
+// neighbours of the schemes digest and sasl with the same permissions are sorted.
 func (d *decoder) acls() {
 	n := d.cur.Int()
 	if n < 0 {
@@ -137,10 +137,10 @@ func (d *decoder) acls() {
 	}
 	for i := 0; i < len(all); {
 		j := i
-		for j < len(all) && all[j].scheme == `"digest"` && all[j].perms == all[i].perms {
+		for j < len(all) && (all[j].scheme == `"digest"` || all[j].scheme == `"sasl"`) && all[j].perms == all[i].perms {
 			j++
 		}
-		slices.SortFunc(all[i:max(i, j)], func(a, b entry) int { return strings.Compare(a.id, b.id) })
+		slices.SortFunc(all[i:max(i, j)], func(a, b entry) int { return strings.Compare(a.scheme+a.id, b.scheme+b.id) })
 		i = max(i+1, j)
 	}
 	d.put(" [")
