@@ -100,7 +100,7 @@ func newConn(s *Server, nc net.Conn, id uint64, ip string, e entrance) *conn {
 	c := &conn{
 		s: s, nc: nc, id: id, entrance: e, peer: auth.Peer{IP: ip}, remote: nc.RemoteAddr().String(),
 		opened: make(chan struct{}), dead: make(chan struct{}),
-		accepted: s.cfg.Now().UnixMilli(), tally: fresh,
+		accepted: s.cfg.Now().UnixMilli(), tally: fresh(),
 	}
 	c.room.L = &c.mu
 	c.active.Store(s.era.Load())

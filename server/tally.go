@@ -19,8 +19,8 @@ type tally struct {
 // opNone is the operation of a connection that was not answered yet, or last with a refusal.
 const opNone proto.Op = 0
 
-// fresh is the tally of a connection that was not answered yet.
-var fresh = tally{cxid: -1, zxid: -1}
+// fresh returns the tally of a connection that was not answered yet.
+func fresh() tally { return tally{cxid: -1, zxid: -1} }
 
 // note takes down an answer. Pings and the like have xids that are not the client's own.
 func (t *tally) note(op proto.Op, xid proto.Xid, z zxid.ID) {

@@ -118,7 +118,7 @@ func (q *inquiry) ResetClients() {
 	for _, c := range q.s.connections() {
 		c.mu.Lock()
 		c.received.Store(0)
-		c.sent, c.tally = 0, fresh
+		c.sent, c.tally = 0, fresh()
 		c.mu.Unlock()
 	}
 }

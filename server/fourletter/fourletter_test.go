@@ -138,7 +138,7 @@ func (s *source) TraceMask() int64 { return s.mask }
 func (s *source) SetTraceMask() (int64, bool) { return -5, s.maskSent }
 
 // Write fails when there is nothing left to be sent to.
-func (s *source) Write(b []byte) (int, error) {
+func (s *source) Write([]byte) (int, error) {
 	s.failed++
 	return 0, io.ErrClosedPipe
 }
