@@ -75,10 +75,9 @@ func (c *conn) slim() {
 // finish tells the client that nothing more will come. The caller holds c.mu, which is
 // released meanwhile: the farewell of TLS may block.
 func (c *conn) finish() {
-	if !c.finished.CompareAndSwap(0, c.s.era.Load()) {
+	if !c.linger() {
 		return
 	}
-	c.s.stats.lingering.Add(1) // until it is forgotten: it is not closed yet
 	nc := c.nc
 	c.mu.Unlock()
 	half, ok := nc.(closeWriter)
@@ -87,6 +86,16 @@ func (c *conn) finish() {
 	if !ok {
 		c.killLocked("answered for the last time")
 	}
+}
+
+// linger notes that the connection, though not closed yet, has had its last answer, and returns
+// false if that was noted before. Until it is forgotten it counts no more.
+func (c *conn) linger() bool {
+	if !c.finished.CompareAndSwap(0, c.s.era.Load()) {
+		return false
+	}
+	c.s.stats.lingering.Add(1)
+	return true
 }
 
 // resume answers reads that waited for the output to drain.

@@ -185,7 +185,7 @@ func (c *conn) certified(sc *tlsConn) bool {
 // it with unread input would take that back. Housekeeping ends it if the client does not.
 func (c *conn) hangUp() {
 	half, ok := c.nc.(closeWriter)
-	if !ok || half.CloseWrite() != nil || !c.finished.CompareAndSwap(0, c.s.era.Load()) {
+	if !ok || half.CloseWrite() != nil || !c.linger() {
 		return
 	}
 	c.sink()
