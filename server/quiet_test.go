@@ -126,10 +126,14 @@ func TestRefusalsLeaveFewLines(t *testing.T) {
 			withSASL(c)
 			c.Auth.Required = []string{"sasl"}
 		}, ask(proto.OpPing, nil), "closing a connection that has not authenticated as is required"},
-		{"watches", func(c *server.Config) { c.MaxWatchBytes = 1 }, ask(proto.OpExists, proto.ReadRequest{Path: "/x", Watch: true}),
-			"closing a connection that watches too much"},
-		{"TLS", func(c *server.Config) { c.Secure = &server.Secure{TLS: selfSigned(), Unified: true} },
-			say("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00"), "TLS handshake failed"},
+		{
+			"watches", func(c *server.Config) { c.MaxWatchBytes = 1 }, ask(proto.OpExists, proto.ReadRequest{Path: "/x", Watch: true}),
+			"closing a connection that watches too much",
+		},
+		{
+			"TLS", func(c *server.Config) { c.Secure = &server.Secure{TLS: selfSigned(), Unified: true} },
+			say("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00"), "TLS handshake failed",
+		},
 		{"garbage", nil, say("GET / HTTP/1.1\r\n\r\n"), ""},
 		{"words", nil, say("kill"), ""},
 		{"words that are not allowed", nil, say("dump"), ""},

@@ -159,7 +159,7 @@ func (c *conn) multiRead(r *request) proto.MultiResponse {
 	for i := range ops {
 		res := &results[i]
 		path := ops[i].Request.(*proto.ReadRequest).Path
-		if left >= 0 && !(glanced && g.holds(i, path)) {
+		if left >= 0 && (!glanced || !g.holds(i, path)) {
 			*res = c.readOne(ops[i].Op, path, r.who, left)
 		}
 		if left -= resultBytes(res); left < 0 {
