@@ -9,6 +9,23 @@ import (
 	"github.com/zabkeeper/zabkeeper/server"
 )
 
+// A client that sends its connect request byte by byte has no more time for it than one that is
+// silent.
+func TestConnectRequestInDrops(t *testing.T) {
+	m := newTwin(t, 1, func(c *server.Config) { c.SessionlessTimeout = 2 * tick }).members[0]
+	c := m.dial(t)
+	eventually(t, "the connection is accepted", func() bool { return m.srv.Stats().Connections == 1 })
+	request := []byte{0, 0, 0, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+	for _, b := range request {
+		c.write([]byte{b})
+		m.eras <- time.Time{}
+	}
+	if rest := c.closed(); len(rest) > 0 {
+		t.Errorf("%x before the end", rest)
+	}
+	eventually(t, "nothing is left of it", func() bool { return m.srv.Stats().Connections == 0 })
+}
+
 // Of a client whose machine has lost its power nothing is left when its session has expired: no
 // connection, no watch, no goroutine.
 func TestClientThatVanishesWithoutAWord(t *testing.T) {
