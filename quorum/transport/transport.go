@@ -93,6 +93,9 @@ func (t *Transport) Run(ctx context.Context) error {
 	}
 	t.dialPending(ctx)
 	t.wg.Wait()
+	for _, q := range []*quiet.Log{t.refusals, t.lives} {
+		q.Flush() // what came while the others ended
+	}
 	return failure
 }
 
