@@ -169,14 +169,13 @@ func (l *Log) sweep(all bool) {
 	}
 }
 
-// Run sweeps until ctx is done, and flushes then.
+// Run sweeps until ctx is done. Its caller flushes when nobody writes lines any more.
 func (l *Log) Run(ctx context.Context) {
 	ticker := time.NewTicker(l.cfg.Period)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			l.Flush()
 			return
 		case <-ticker.C:
 			l.Sweep()

@@ -152,6 +152,7 @@ func TestRun(t *testing.T) {
 		}
 		cancel()
 		running.Wait()
+		l.Flush()
 		if got := b.lines(t); !strings.HasSuffix(got, "more=1 line=refused") {
 			t.Errorf("at the end %q", got)
 		}
