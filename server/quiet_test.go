@@ -121,7 +121,7 @@ func TestRefusalsLeaveFewLines(t *testing.T) {
 			return connect(proto.ConnectRequest{SessionID: 1, Passwd: passwd[:]})
 		}(), "refusing an expired or unknown session"},
 		{"no such scheme", nil, ask(proto.OpAuth, proto.AuthPacket{Scheme: "nobody's"}), "authentication failed"},
-		{"sasl", withSASL, ask(proto.OpSASL, proto.GetSASLRequest{Token: []byte("?")}), "SASL authentication failed"},
+		{"sasl", withSASL, ask(proto.OpSASL, proto.GetSASLRequest{Token: make([]byte, 5000)}), "SASL authentication failed"},
 		{"authentication is required", func(c *server.Config) {
 			withSASL(c)
 			c.Auth.Required = []string{"sasl"}
