@@ -216,8 +216,9 @@ func TestNoReplyAfterStepDown(t *testing.T) {
 
 // Ids of living sessions are never given out again, whatever the clock says (hazard H-69).
 func TestSessionIDsSkipTheLiving(t *testing.T) {
-	now := time.UnixMilli(1_700_000_000_000)
-	w := newTwin(t, 1, func(c *server.Config) { c.Now = func() time.Time { return now } })
+	var now atomic.Int64 // ms
+	now.Store(1_700_000_000_000)
+	w := newTwin(t, 1, func(c *server.Config) { c.Now = func() time.Time { return time.UnixMilli(now.Load()) } })
 	m := w.members[0]
 	seen := map[proto.SessionID]bool{}
 	for range 5 {
@@ -226,7 +227,7 @@ func TestSessionIDsSkipTheLiving(t *testing.T) {
 			t.Fatalf("session %v is given out twice", c.session)
 		}
 		seen[c.session] = true
-		now = now.Add(-time.Hour)
+		now.Add(-time.Hour.Milliseconds())
 	}
 }
 
