@@ -66,7 +66,7 @@ func (m mortals) created(r *Request, h proto.ReplyHeader, cur *jute.Cursor) {
 	path, mode := cur.String(), proto.CreateMode(r.Args[3].N)
 	switch {
 	case cur.Err() != nil:
-	case r.Op == proto.OpCreateTTL && r.Args[4].N == shortTTL:
+	case r.Op == proto.OpCreateTTL && mode.TTL() && r.Args[4].N == shortTTL:
 		m[path] = mortal{czxid: int64(h.Zxid)}
 	case r.Op == proto.OpCreateContainer || mode == proto.ModeContainer:
 		m[path] = mortal{czxid: int64(h.Zxid), container: true}
