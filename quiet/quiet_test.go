@@ -1,7 +1,6 @@
 package quiet_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,27 +13,14 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/zabkeeper/zabkeeper/quiet"
+	"github.com/zabkeeper/zabkeeper/quiet/logbook"
 )
 
-// book is a log that can be read.
-type book struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *book) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
 // lines takes what was written, as "level message" with the fields that count lines.
-func (b *book) lines(t *testing.T) string {
+func lines(t *testing.T, b *logbook.Book) string {
 	t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	var out []string
-	for line := range strings.Lines(b.text.String()) {
+	for line := range strings.Lines(b.Take()) {
 		var m map[string]any
 		if err := json.Unmarshal([]byte(line), &m); err != nil {
 			t.Fatalf("%s: %v", line, err)
@@ -47,19 +33,18 @@ func (b *book) lines(t *testing.T) string {
 		}
 		out = append(out, s)
 	}
-	b.text.Reset()
 	return strings.Join(out, "\n")
 }
 
-func expect(t *testing.T, b *book, want ...string) {
+func expect(t *testing.T, b *logbook.Book, want ...string) {
 	t.Helper()
-	if got := b.lines(t); got != strings.Join(want, "\n") {
+	if got := lines(t, b); got != strings.Join(want, "\n") {
 		t.Errorf("written:\n%s\nwant:\n%s", got, strings.Join(want, "\n"))
 	}
 }
 
 func TestFewLinesOfAKind(t *testing.T) {
-	b := new(book)
+	b := new(logbook.Book)
 	now := time.Unix(1000, 0)
 	l := quiet.New(quiet.Config{
 		Logger: zerolog.New(b), Lines: 2, Period: time.Minute, Now: func() time.Time { return now },
@@ -87,7 +72,7 @@ func TestFewLinesOfAKind(t *testing.T) {
 	expect(t, b, "warn refused", "warn refused", "warn refused")
 	now = now.Add(time.Minute)
 	l.Sweep() // nobody is refused any more
-	got := strings.Split(b.lines(t), "\n")
+	got := strings.Split(lines(t, b), "\n")
 	if len(got) != 2 {
 		t.Fatalf("written at the end: %q", got)
 	}
@@ -101,7 +86,7 @@ func TestFewLinesOfAKind(t *testing.T) {
 
 // A level that is off writes neither lines nor their number.
 func TestLevels(t *testing.T) {
-	b := new(book)
+	b := new(logbook.Book)
 	now := time.Unix(1000, 0)
 	l := quiet.New(quiet.Config{
 		Logger: zerolog.New(b).Level(zerolog.ErrorLevel), Lines: 1, Now: func() time.Time { return now },
@@ -116,12 +101,12 @@ func TestLevels(t *testing.T) {
 
 // Names that are not from a few share one budget in the end.
 func TestManyKinds(t *testing.T) {
-	b := new(book)
+	b := new(logbook.Book)
 	l := quiet.New(quiet.Config{Logger: zerolog.New(b), Lines: 1})
 	for n := range 10000 {
 		l.Info("refused", fmt.Sprint(n)).Send()
 	}
-	if n := strings.Count(b.lines(t), "\n") + 1; n > 5000 {
+	if n := strings.Count(lines(t, b), "\n") + 1; n > 5000 {
 		t.Errorf("%d lines", n)
 	}
 }
@@ -129,7 +114,7 @@ func TestManyKinds(t *testing.T) {
 // However many write at once, each line is written or counted.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := new(book)
+		b := new(logbook.Book)
 		l := quiet.New(quiet.Config{Logger: zerolog.New(b)})
 		ctx, cancel := context.WithCancel(t.Context())
 		var running, writers sync.WaitGroup
@@ -143,7 +128,7 @@ func TestRun(t *testing.T) {
 		}
 		writers.Wait()
 		<-time.After(61 * time.Second) // of the bubble
-		got := b.lines(t)
+		got := lines(t, b)
 		if n := strings.Count(got, "info refused"); n != 20 || !strings.HasSuffix(got, "more=980 line=refused") {
 			t.Errorf("%d lines, and then %q", n, got[strings.LastIndexByte(got, '\n')+1:])
 		}
@@ -153,7 +138,7 @@ func TestRun(t *testing.T) {
 		cancel()
 		running.Wait()
 		l.Flush()
-		if got := b.lines(t); !strings.HasSuffix(got, "more=1 line=refused") {
+		if got := lines(t, b); !strings.HasSuffix(got, "more=1 line=refused") {
 			t.Errorf("at the end %q", got)
 		}
 	})

@@ -1,42 +1,27 @@
 package server_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/rs/zerolog"
 
 	"github.com/zabkeeper/zabkeeper/conf"
 	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/quiet/logbook"
 	"github.com/zabkeeper/zabkeeper/server"
 )
 
-// logbook is the log of a server.
-type logbook struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logbook) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-// read returns the lines by message, and how many more there would have been.
-func (b *logbook) read(t *testing.T) (lines, more map[string]int) {
+// linesOf returns the lines by message, and how many more there would have been.
+func linesOf(t *testing.T, b *logbook.Book) (lines, more map[string]int) {
 	t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	lines, more = map[string]int{}, map[string]int{}
-	for text := range strings.Lines(b.text.String()) {
+	for text := range strings.Lines(b.String()) {
 		var l struct {
 			Message, Line string
 			More          int
@@ -139,7 +124,7 @@ func TestRefusalsLeaveFewLines(t *testing.T) {
 		{"words that are not allowed", nil, say("dump"), ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			book := new(logbook)
+			book := new(logbook.Book)
 			m := newTwin(t, 1, func(c *server.Config) {
 				if tc.adjust != nil {
 					tc.adjust(c)
@@ -154,7 +139,7 @@ func TestRefusalsLeaveFewLines(t *testing.T) {
 				tc.refuse(m)
 			}
 			m.stop()
-			lines, more := book.read(t)
+			lines, more := linesOf(t, book)
 			for message, count := range lines {
 				if message != tc.line && !slices.Contains(ordinary, message) {
 					t.Errorf("%d lines %q", count, message)

@@ -12,12 +12,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/go-zookeeper/zk"
+
+	"github.com/zabkeeper/zabkeeper/quiet/logbook"
 )
 
 // binary is the command under test, built once.
@@ -83,30 +84,12 @@ func run(tb testing.TB, args ...string) result {
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// buffer collects output while a process writes it.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // process is a running server.
 type process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
 	addr   string
-	output buffer
+	output logbook.Book
 	exited chan struct{}
 }
 

@@ -1,38 +1,15 @@
 package transport_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net"
-	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/quorum/transport"
 )
-
-// lines collects what is logged from warn upwards.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // A wrong host name or a closed port in the server list must not leave an operator with a server that
 // silently looks for a leader. Dialling (to a lower sid) and poking (to a higher one) tell alike.
@@ -40,10 +17,10 @@ func TestUnreachableServerIsTold(t *testing.T) {
 	for _, away := range []quorum.SID{1, 3} {
 		t.Run(away.String(), func(t *testing.T) {
 			c := newCluster(t, 1, 2, 3)
-			var log lines
+			log := newLogbook()
 			dials := make(chan struct{}, 64)
 			s := c.start(2, func(cfg *transport.Config) {
-				cfg.Logger = zerolog.New(&log).Level(zerolog.WarnLevel)
+				log.attach(cfg)
 				cfg.UnreachableAfter = time.Nanosecond
 				cfg.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 					if address != c.addresses[away][1] {
@@ -65,9 +42,9 @@ func TestUnreachableServerIsTold(t *testing.T) {
 			s.awaitReach(t, 4-away, true)
 			s.stop()
 			other.stop()
-			told := strings.Count(log.String(), `"peer":"`+away.String()+`","error":"lookup zk.invalid: no such host"`)
-			if told != 1 || !strings.Contains(log.String(), `"message":"server cannot be reached"`) {
-				t.Errorf("an outage of half a minute at most was told %d times, want once:\n%s", told, log.String())
+			told := log.count(`"peer":"` + away.String() + `","error":"lookup zk.invalid: no such host"`)
+			if told != 1 || log.count(`"message":"server cannot be reached"`) != 1 {
+				t.Errorf("an outage of half a minute at most was told %d times, want once:\n%s", told, &log.buf)
 			}
 		})
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,28 +17,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/zabkeeper/zabkeeper/conf"
+	"github.com/zabkeeper/zabkeeper/quiet/logbook"
 	"github.com/zabkeeper/zabkeeper/server/keystore"
 )
-
-// journal collects log lines.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-// take returns what was logged since the last call.
-func (j *journal) take() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	defer j.text.Reset()
-	return j.text.String()
-}
 
 func base() conf.TLS {
 	return conf.TLS{
@@ -84,7 +64,7 @@ func TestSettings(t *testing.T) {
 		{"no key store", func(t *conf.TLS) { t.KeyStore.Location = "/nowhere.pem" }, "/nowhere.pem"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			settings, log := base(), &journal{}
+			settings, log := base(), &logbook.Book{}
 			c.change(&settings)
 			k, err := keystore.Open(keystore.Config{TLS: settings, Logger: zerolog.New(log)})
 			if err != nil {
@@ -100,7 +80,7 @@ func TestSettings(t *testing.T) {
 			}
 			got := fmt.Sprintf("%s-%s %v", tls.VersionName(cfg.MinVersion), tls.VersionName(cfg.MaxVersion), suites)
 			head, warning, _ := strings.Cut(c.want, "] ")
-			if got != strings.TrimSuffix(head, "]")+"]" || !strings.Contains(log.take(), warning) {
+			if got != strings.TrimSuffix(head, "]")+"]" || !strings.Contains(log.Take(), warning) {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 			if !cfg.SessionTicketsDisabled || !k.TLS().SessionTicketsDisabled {
@@ -114,7 +94,7 @@ func TestSettings(t *testing.T) {
 type keeper struct {
 	*keystore.Keeper
 	t     *testing.T
-	log   journal
+	log   logbook.Book
 	files conf.TLS
 	every time.Duration
 	now   time.Time
@@ -135,7 +115,7 @@ func openCopy(t *testing.T) *keeper {
 
 func (k *keeper) open() {
 	k.t.Helper()
-	k.log.take()
+	k.log.Take()
 	var err error
 	k.Keeper, err = keystore.Open(keystore.Config{
 		TLS: k.files, Logger: zerolog.New(&k.log), Every: k.every, Now: func() time.Time { return k.now },
@@ -159,30 +139,30 @@ func (k *keeper) shows() string {
 
 func TestReloadTellsOnceWhatIsWrong(t *testing.T) {
 	k := openCopy(t)
-	k.log.take()
+	k.log.Take()
 	k.Reload()
-	if text := k.log.take(); text != "" {
+	if text := k.log.Take(); text != "" {
 		t.Errorf("nothing has changed, and it says %s", text)
 	}
 	k.write(k.files.KeyStore.PasswordPath, []byte("other"))
 	k.Reload()
-	if text := k.log.take(); !strings.Contains(text, "the old ones stay in use") || !strings.Contains(text, "password") || k.shows() != "server" {
+	if text := k.log.Take(); !strings.Contains(text, "the old ones stay in use") || !strings.Contains(text, "password") || k.shows() != "server" {
 		t.Errorf("a wrong password: %s", text)
 	}
 	// The new store comes after its password.
 	k.write(k.files.KeyStore.Location, load(t, "twokeys.jks"))
 	k.Reload()
-	if text := k.log.take(); !strings.Contains(text, keystore.ErrPassword.Error()) {
+	if text := k.log.Take(); !strings.Contains(text, keystore.ErrPassword.Error()) {
 		t.Errorf("a store with another password: %s", text)
 	}
 	k.write(k.files.KeyStore.PasswordPath, []byte(password))
 	k.Reload()
-	if text := k.log.take(); strings.Contains(text, "error") || len(effective(t, k.Keeper).Certificates) != 2 {
+	if text := k.log.Take(); strings.Contains(text, "error") || len(effective(t, k.Keeper).Certificates) != 2 {
 		t.Errorf("a store that fits: %s", text)
 	}
 	k.write(k.files.TrustStore.Location, []byte("nothing"))
 	k.Reload()
-	if text := k.log.take(); !strings.Contains(text, "trust store") || !strings.Contains(text, k.files.TrustStore.Location) {
+	if text := k.log.Take(); !strings.Contains(text, "trust store") || !strings.Contains(text, k.files.TrustStore.Location) {
 		t.Errorf("a broken trust store: %s", text)
 	}
 }
@@ -199,7 +179,7 @@ func TestRunSeesChanges(t *testing.T) {
 		defer tick.Stop()
 		for deadline := time.Now().Add(30 * time.Second); !ready(); <-tick.C {
 			if time.Now().After(deadline) {
-				t.Fatalf("%s was not seen; log: %s", what, k.log.take())
+				t.Fatalf("%s was not seen; log: %s", what, k.log.Take())
 			}
 		}
 	}
@@ -263,7 +243,7 @@ func TestFilesComeToRestFirst(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- k.Run(ctx) }()
 		trusted := func() (n int) {
-			for _, line := range strings.Split(k.log.take(), "\n") {
+			for _, line := range strings.Split(k.log.Take(), "\n") {
 				if _, after, found := strings.Cut(line, `"trusted":`); found {
 					if _, err := fmt.Sscan(strings.TrimSuffix(after[:strings.IndexAny(after, ",}")], "}"), &n); err != nil {
 						t.Error(err)
@@ -313,7 +293,7 @@ func TestFilesComeToRestFirst(t *testing.T) {
 
 func TestExpiryIsReportedAhead(t *testing.T) {
 	k := openCopy(t)
-	if text := k.log.take(); strings.Contains(text, "warn") || !strings.Contains(text, "certificate in use") {
+	if text := k.log.Take(); strings.Contains(text, "warn") || !strings.Contains(text, "certificate in use") {
 		t.Errorf("a certificate for a century: %s", text)
 	}
 	for _, c := range []struct {
@@ -328,20 +308,20 @@ func TestExpiryIsReportedAhead(t *testing.T) {
 	} {
 		k.now = k.Expiry().Add(-c.left)
 		k.Reload()
-		if text := k.log.take(); (text == "") != (c.want == "") || !strings.Contains(text, c.want) {
+		if text := k.log.Take(); (text == "") != (c.want == "") || !strings.Contains(text, c.want) {
 			t.Errorf("%v before the end it says %q, want %q", c.left, text, c.want)
 		}
 	}
 	// At the start an expired certificate is reported, not refused: the file may be replaced.
-	again := &journal{}
+	again := &logbook.Book{}
 	late := func() time.Time { return k.Expiry().Add(time.Hour) }
-	if _, err := keystore.Open(keystore.Config{TLS: k.files, Logger: zerolog.New(again), Now: late}); err != nil || !strings.Contains(again.take(), "expired at") {
+	if _, err := keystore.Open(keystore.Config{TLS: k.files, Logger: zerolog.New(again), Now: late}); err != nil || !strings.Contains(again.Take(), "expired at") {
 		t.Errorf("opened with an expired certificate: %v", err)
 	}
 	// Later one is not taken over.
 	k.write(k.files.KeyStore.Location, load(t, "twokeys.jks"))
 	k.Reload()
-	if text := k.log.take(); !strings.Contains(text, "the old ones stay") {
+	if text := k.log.Take(); !strings.Contains(text, "the old ones stay") {
 		t.Errorf("an expired certificate was taken over: %s", text)
 	}
 }

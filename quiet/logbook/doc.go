@@ -1,0 +1,2 @@
+// Package logbook collects what a logger or a process writes, for tests that read it meanwhile.
+package logbook
