@@ -31,8 +31,7 @@ type Snapshot struct {
 // Snapshot returns the tree as it is at Applied. Installs go on. The caller
 // must Close it, before the Store.
 func (s *Store) Snapshot() (*Snapshot, error) {
-	// An ordinary snapshot of Pebble would lose its tables to a Replace.
-	efos := s.db.NewEventuallyFileOnlySnapshot([]pebble.KeyRange{{Start: keysStart, End: keysEnd}})
+	efos := s.pin()
 	totals, version, err := readTotals(efos)
 	if err == nil && version == 0 {
 		err = fmt.Errorf("%w: no applied record", ErrCorrupt)
@@ -41,6 +40,14 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 		return nil, errors.Join(s.fault("snapshot", err), efos.Close())
 	}
 	return &Snapshot{store: s, efos: efos, totals: totals, next: streamFrom, hash: xxhash.New()}, nil
+}
+
+// pin takes the snapshot between two installs.
+func (s *Store) pin() *pebble.EventuallyFileOnlySnapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// An ordinary snapshot of Pebble would lose its tables to a Replace.
+	return s.db.NewEventuallyFileOnlySnapshot([]pebble.KeyRange{{Start: keysStart, End: keysEnd}})
 }
 
 // Point returns the point of the snapshot.

@@ -47,7 +47,7 @@ type Store struct {
 	// totals describes the state that reads see; replaced, never changed.
 	totals atomic.Pointer[Totals]
 
-	mu      sync.Mutex // held by Install, Replace and Close
+	mu      sync.Mutex // held by whatever writes to db, rotates its memtable or takes a snapshot
 	origin  origin
 	batch   *pebble.Batch
 	key     []byte   // reused by Install
@@ -264,6 +264,11 @@ func (s *Store) Install(c *znode.Changes, at zxid.Point) error {
 	if err := s.fill(c); err != nil {
 		return s.fault("fill batch", err)
 	}
+	if s.batchIsLarge() {
+		if err := s.makeRoom(); err != nil {
+			return err
+		}
+	}
 	if err := s.commit(totals); err != nil {
 		return s.fault("install", err)
 	}
@@ -357,15 +362,54 @@ func (s *Store) Durable() (zxid.Point, error) {
 }
 
 // Flush writes everything installed so far to disk; afterwards Durable is at least what
-// Applied was.
+// Applied was. Installs go on meanwhile.
 func (s *Store) Flush() error {
-	if err := s.refusal(); err != nil {
+	flushed, err := s.rotate()
+	if err != nil {
 		return err
 	}
-	if err := s.db.Flush(); err != nil {
+	<-flushed
+	return s.refusal() // a flush that fails is told of through the listener, and tried again
+}
+
+// rotate has Pebble begin a new memtable and flush the ones before, and returns what is closed when
+// that is done.
+//
+// The lock keeps an install from being half way through it. Pebble applies a batch to the
+// memtable first and makes its sequence number visible afterwards. A flush that runs in between
+// keeps of each key the newest version alone, which nobody may see yet, and whoever begins to
+// read just then finds the key at an older version still, or not at all.
+func (s *Store) rotate() (flushed <-chan struct{}, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.refusal(); err != nil {
+		return nil, err
+	}
+	if flushed, err = s.db.AsyncFlush(); err != nil {
+		return nil, s.fault("flush", err)
+	}
+	return flushed, nil
+}
+
+// recordRoom is more than what a record takes in a memtable besides key and value.
+const recordRoom = 256
+
+// batchIsLarge reports whether Pebble may make a memtable of its own of the batch, which it does from
+// half a memtable on. That one is flushed together with the one before it, and without waiting
+// for the batch to be visible.
+func (s *Store) batchIsLarge() bool {
+	return int64(s.batch.Len())+recordRoom*int64(s.batch.Count()) > s.cfg.MemTableBytes/2
+}
+
+// makeRoom empties the memtable before a large batch, so that they are not flushed together. The
+// caller holds mu; see rotate for what is at stake.
+func (s *Store) makeRoom() error {
+	flushed, err := s.db.AsyncFlush()
+	if err != nil {
 		return s.fault("flush", err)
 	}
-	return nil
+	<-flushed
+	return s.refusal()
 }
 
 // readTotals reads the applied record; version is 0 where there is none.
