@@ -85,8 +85,7 @@ func (l *Leader) checkLinks() error {
 			return fmt.Errorf("learner %v: %w", p.sid, err)
 		}
 	}
-	for i := range l.voters {
-		v := &l.voters[i]
+	for _, v := range l.voters {
 		err := errors.Join(
 			must(v.trusted || !v.promised && !v.accepted && v.acked == 0, "the distrusted do not count [I16]"),
 			must(v.acked <= l.win.last().ID, "acknowledged is what was proposed"),

@@ -26,10 +26,9 @@ type Leader struct {
 	outbox
 
 	// Fixed by the constructor.
-	cfg      Config
-	verifier quorum.Verifier
-	initial  Summary // the history that the epoch begins with
-	cluster  quorum.ClusterID
+	cfg     Config
+	initial Summary // the history that the epoch begins with
+	cluster quorum.ClusterID
 
 	// Discovery. epoch is 0 until a quorum has reported; offered becomes true when the own
 	// promise of it is durable.
@@ -47,8 +46,16 @@ type Leader struct {
 	// Who there is. links and voters are sorted by sid; bySID finds a link.
 	links  []*link
 	bySID  [int(quorum.MaxSID) + 1]*link
-	voters []voter
+	voters []*voter
 	me     *voter
+
+	// The configurations, and how far a reconfiguration is.
+	view   quorum.Membership
+	before zxid.ID // the zxid before the proposal of view.Seen, while that is pending
+	// leaving is set once a configuration is in force that this server must not lead; heir takes
+	// over without an election, if there is one.
+	leaving bool
+	heir    quorum.SID
 
 	// Whom to believe.
 	known      []Known
@@ -94,7 +101,7 @@ func Lead(cfg Config) *Leader {
 	cfg.Limits = cfg.Limits.withDefaults()
 	d := &cfg.Durable
 	l := &Leader{
-		cfg: cfg, verifier: cfg.Ensemble.Verifier(),
+		heir: quorum.None, cfg: cfg, view: cfg.Membership,
 		initial: d.History.cut(d.History.Last()), cluster: d.Cluster,
 		accepted: max(d.Promise.Epoch, cfg.Heard), deadline: cfg.InitTicks,
 		known: sortedKnown(d.Known), base: d.History.Base,
@@ -106,8 +113,8 @@ func Lead(cfg Config) *Leader {
 	}
 	last := d.History.Last().ID
 	l.submitted, l.announced = last, last
-	for sid := range l.verifier.Voters().All() {
-		l.voters = append(l.voters, voter{sid: sid, trusted: true})
+	for sid := range l.view.Voters().All() {
+		l.voters = append(l.voters, &voter{sid: sid, trusted: true})
 	}
 	l.enter(Discovery, last)
 	l.me = l.voter(cfg.Self)
@@ -126,9 +133,9 @@ func Lead(cfg Config) *Leader {
 
 // voter finds a voter by sid.
 func (l *Leader) voter(sid quorum.SID) *voter {
-	for i := range l.voters {
-		if l.voters[i].sid == sid {
-			return &l.voters[i]
+	for _, v := range l.voters {
+		if v.sid == sid {
+			return v
 		}
 	}
 	return nil
@@ -137,8 +144,8 @@ func (l *Leader) voter(sid quorum.SID) *voter {
 // trusted returns the trusted voters that have what is asked for.
 func (l *Leader) trusted(has func(*voter) bool) quorum.Set {
 	var s quorum.Set
-	for i := range l.voters {
-		if v := &l.voters[i]; v.trusted && has(v) {
+	for _, v := range l.voters {
+		if v.trusted && has(v) {
 			s.Add(v.sid)
 		}
 	}
@@ -290,7 +297,11 @@ func (l *Leader) Ready() Ready {
 		l.submitted = l.win.last().ID
 		l.win.trim(&l.cfg.Limits, l.unneeded())
 	}
-	return l.take(l.submitted)
+	rd := l.take(l.submitted)
+	if l.leaving && l.delivered == l.committed && l.phase == Broadcast {
+		l.stop("left the ensemble, or its address in it")
+	}
+	return rd
 }
 
 // unneeded returns the end of what only a joining learner could still want from the window.

@@ -19,7 +19,7 @@ func (l *Leader) Next() zxid.ID {
 // established, what is outstanding is within Limits and the zxids are not used up. A
 // batch that begins while there is room may exceed it.
 func (l *Leader) CanPropose() bool {
-	return l.phase == Broadcast && l.outstanding() < l.cfg.Limits.Outstanding &&
+	return l.phase == Broadcast && !l.leaving && l.outstanding() < l.cfg.Limits.Outstanding &&
 		l.outBytes < l.cfg.Limits.OutstandingBytes && l.Next().Counter() < l.cfg.Limits.HandOver
 }
 
@@ -32,7 +32,7 @@ func (l *Leader) outstanding() int { return len(l.win.between(l.committed, l.win
 // are CanPropose's.
 func (l *Leader) Propose(first zxid.ID, txns [][]byte) error {
 	switch {
-	case l.phase != Broadcast:
+	case l.phase != Broadcast || l.leaving:
 		return ErrNotLeading
 	case first != l.Next():
 		return fmt.Errorf("%w: %v, next is %v", ErrOutOfOrder, first, l.Next())
@@ -60,20 +60,59 @@ func (l *Leader) announce() {
 		return
 	}
 	l.spread()
-	if fresh := l.win.between(l.announced, l.win.last().ID); len(fresh) > 0 {
-		chunks(fresh, l.cfg.Limits.MessageBytes, func(entries []Entry) {
-			l.forward(true, Message{Kind: Proposal, Epoch: l.epoch, Entries: entries})
-		})
-		l.announced = l.win.last().ID
-	}
-	if l.commitAnnounced < l.committed {
-		l.forward(true, Message{Kind: Commit, Epoch: l.epoch, Zxid: l.committed})
-		chunks(l.win.between(l.commitAnnounced, l.committed), l.cfg.Limits.MessageBytes, func(entries []Entry) {
-			l.forward(false, Message{Kind: Inform, Epoch: l.epoch, Entries: entries})
-		})
-		l.commitAnnounced = l.committed
-	}
+	l.announceAll(l.committed, nil)
 	l.answer()
+}
+
+// announceAll announces everything that is proposed, and the commit of everything up to a
+// zxid. activation, if not nil, goes with the latter.
+func (l *Leader) announceAll(committed zxid.ID, activation *Message) {
+	if l.view.Pending() {
+		l.announceProposals(l.view.Seen.Version(), l.view.Seen)
+	}
+	l.announceProposals(l.win.last().ID, nil)
+	if l.commitAnnounced >= committed {
+		return
+	}
+	commit := Message{Kind: Commit, Epoch: l.epoch, Zxid: committed}
+	inform := Message{Kind: Inform, Epoch: l.epoch}
+	if activation != nil {
+		commit.Activate, commit.Designated = true, activation.Designated
+	}
+	l.forward(true, commit)
+	l.inChunks(l.commitAnnounced, committed, func(entries []Entry, last bool) {
+		inform.Entries = entries
+		if last && activation != nil {
+			inform.Activate, inform.Designated, inform.Proposed = true, activation.Designated, activation.Proposed
+		}
+		l.forward(false, inform)
+	})
+	l.commitAnnounced = committed
+}
+
+// announceProposals sends the followers what is proposed up to a zxid. proposed, if not nil, is
+// the configuration that the last of it proposes.
+func (l *Leader) announceProposals(upTo zxid.ID, proposed *quorum.Ensemble) {
+	if l.announced >= upTo {
+		return
+	}
+	m := Message{Kind: Proposal, Epoch: l.epoch}
+	l.inChunks(l.announced, upTo, func(entries []Entry, last bool) {
+		m.Entries = entries
+		if last {
+			m.Proposed = proposed
+		}
+		l.forward(true, m)
+	})
+	l.announced = upTo
+}
+
+// inChunks calls f with the entries after one zxid up to another, in pieces that fit into a
+// message.
+func (l *Leader) inChunks(after, upTo zxid.ID, f func(entries []Entry, last bool)) {
+	chunks(l.win.between(after, upTo), l.cfg.Limits.MessageBytes, func(entries []Entry) {
+		f(entries, entries[len(entries)-1].ID == upTo)
+	})
 }
 
 // forward sends to the followers, or to the observers, of the live stream.
@@ -116,33 +155,36 @@ func (l *Leader) onAck(p *link, m Message) {
 // of prefixes, so the committed history is one too: there is no order to get wrong
 // (hazard H-57). The own disk is one of many (spec 8.3).
 func (l *Leader) advance() {
-	if l.phase != Broadcast {
-		return
-	}
-	best := l.committed
-	for i := range l.voters {
-		z := l.voters[i].acked
-		if z <= best {
-			continue
+	for l.phase == Broadcast && !l.leaving {
+		best := l.committed
+		for _, v := range l.voters {
+			best = l.better(best, v.acked)
 		}
-		var holders quorum.Set
-		for j := range l.voters {
-			if v := &l.voters[j]; v.trusted && v.acked >= z {
-				holders.Add(v.sid)
-			}
+		if l.view.Pending() {
+			best = min(l.better(best, l.before), l.view.Seen.Version())
 		}
-		if l.verifier.HasQuorum(holders) {
-			best = z
+		l.commit(best)
+		if !l.view.Pending() || best < l.view.Seen.Version() {
+			return
 		}
+		l.activate()
 	}
-	if best == l.committed {
-		return
+}
+
+// better returns z if it is committed and more than best.
+func (l *Leader) better(best, z zxid.ID) zxid.ID {
+	if z > best && l.held(z) {
+		return z
 	}
-	done := l.win.between(l.committed, best)
+	return best
+}
+
+func (l *Leader) commit(to zxid.ID) {
+	done := l.win.between(l.committed, to)
 	for i := range done {
 		l.outBytes -= done[i].cost()
 	}
-	l.committed = best
+	l.committed = to
 }
 
 // deliver tells the driver what is committed.

@@ -51,8 +51,8 @@ func (l *Leader) refusal(m Message, duplicate bool) string {
 		return fmt.Sprintf("incarnation %v: another server of this id is connected", m.Incarnation)
 	case !m.Cluster.IsZero() && !l.cluster.IsZero() && m.Cluster != l.cluster:
 		return fmt.Sprintf("belongs to ensemble %v, this one is %v", m.Cluster, l.cluster)
-	case m.Config > l.cfg.Ensemble.Version():
-		return fmt.Sprintf("knows configuration %v, this server only %v", m.Config, l.cfg.Ensemble.Version())
+	case m.Config > l.view.Seen.Version():
+		return fmt.Sprintf("knows configuration %v, this server only %v", m.Config, l.view.Seen.Version())
 	case m.Epoch >= zxid.MaxEpoch:
 		return fmt.Sprintf("epoch %d cannot be", m.Epoch)
 	case l.epoch != 0 && m.Epoch > l.epoch:
@@ -69,7 +69,7 @@ func (l *Leader) refusal(m Message, duplicate bool) string {
 func (l *Leader) outranked(m Message, duplicate bool) bool {
 	v := l.voter(m.From)
 	if l.phase != Broadcast || v == nil || v == l.me || duplicate || m.Kind != FollowerInfo || m.Untrusted ||
-		m.Epoch <= l.epoch || m.Epoch >= zxid.MaxEpoch || m.Config > l.cfg.Ensemble.Version() ||
+		m.Epoch <= l.epoch || m.Epoch >= zxid.MaxEpoch || m.Config > l.view.Seen.Version() ||
 		l.cfg.Distrusted.Has(m.From) || !m.Cluster.IsZero() && m.Cluster != l.cluster {
 		return false
 	}
@@ -83,7 +83,7 @@ func (l *Leader) outranked(m Message, duplicate bool) bool {
 // accepted (hazard H-37). The own promise goes to disk before anyone hears of it.
 func (l *Leader) fixEpoch() {
 	connected := l.trusted(func(v *voter) bool { return v == l.me || l.link(v.sid) != nil && l.link(v.sid).voter == v })
-	if !l.verifier.HasQuorum(connected) {
+	if !l.view.HasQuorum(connected) {
 		return
 	}
 	if l.accepted >= zxid.MaxEpoch {
@@ -150,10 +150,13 @@ func (l *Leader) onAckEpoch(p *link, m Message) {
 // begin ends discovery once a quorum has promised. The own current epoch goes to disk,
 // which is this server's acknowledgement of its own NEWLEADER.
 func (l *Leader) begin() {
-	if l.phase != Discovery || !l.verifier.HasQuorum(l.trusted(func(v *voter) bool { return v.promised })) {
+	if l.phase != Discovery || !l.view.HasQuorum(l.trusted(func(v *voter) bool { return v.promised })) {
 		return
 	}
 	l.enter(Synchronization, l.initial.Last().ID)
+	if c := l.view.Committed; l.cfg.Versioned && !l.view.Pending() && c.Version() == 0 {
+		l.setView(quorum.Membership{Committed: c, Seen: c.WithVersion(zxid.Make(l.epoch, 0))})
+	}
 	l.deadline = l.now + l.cfg.InitTicks
 	l.hardStop = l.now + syncStretch*l.cfg.InitTicks
 	epoch := l.epoch

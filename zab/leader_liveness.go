@@ -90,7 +90,7 @@ func (l *Leader) lostQuorum() bool {
 		p := l.link(v.sid)
 		return v == l.me || p != nil && p.voter == v && p.state == linkSynced
 	})
-	if l.verifier.HasQuorum(alive) {
+	if l.view.HasQuorum(alive) {
 		return false
 	}
 	l.stop(fmt.Sprintf("quorum lost: only %v left", alive))

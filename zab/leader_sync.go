@@ -152,7 +152,7 @@ func (l *Leader) join(p *link) {
 	if l.committed > 0 {
 		l.send(Message{Kind: Commit, To: p.sid, Epoch: l.epoch, Zxid: l.committed})
 	}
-	l.send(Message{Kind: NewLeader, To: p.sid, Epoch: l.epoch, Point: p.end, Known: l.known, Cluster: l.cluster})
+	l.send(Message{Kind: NewLeader, To: p.sid, Epoch: l.epoch, Point: p.end, Known: l.known, Cluster: l.cluster, Membership: l.membershipFor(p)})
 	p.state, p.knownSeq, p.offered = linkForwarded, l.knownSeq, l.known
 	l.progress()
 }
@@ -191,7 +191,7 @@ func (l *Leader) establish() {
 	if l.phase != Synchronization || !l.me.accepted {
 		return
 	}
-	if !l.verifier.HasQuorum(l.trusted(func(v *voter) bool { return v.accepted })) {
+	if !l.view.HasQuorum(l.trusted(func(v *voter) bool { return v.accepted })) {
 		return
 	}
 	last := l.initial.Last().ID
@@ -199,6 +199,9 @@ func (l *Leader) establish() {
 	l.since = l.now
 	l.marks = [2]mark{{l.now, last}, {l.now, last}}
 	l.committed, l.commitAnnounced = last, last
+	if l.view.Pending() {
+		l.settle()
+	}
 	if !l.me.life.IsZero() {
 		l.remember(Known{SID: l.self, Incarnation: l.me.life})
 	}
@@ -212,13 +215,21 @@ func (l *Leader) establish() {
 			l.upToDate(p)
 		}
 	}
+	if voters := l.view.Committed.Voters(); voters.Has(l.self) {
+		l.disfranchise(voters)
+	} else {
+		l.leaving = true
+	}
 	l.synchroniseAll()
 }
 
 // upToDate lets a learner serve.
 func (l *Leader) upToDate(p *link) {
 	l.announce()
-	l.send(Message{Kind: UpToDate, To: p.sid, Epoch: l.epoch, Zxid: min(l.committed, l.sentTo(p))})
+	l.send(Message{
+		Kind: UpToDate, To: p.sid, Epoch: l.epoch, Zxid: min(l.committed, l.sentTo(p)),
+		Config: l.view.Committed.Version(),
+	})
 }
 
 // sentTo returns the end of what a learner in the live stream has been sent.

@@ -44,6 +44,14 @@ type learner struct {
 
 	known    []Known
 	needSnap bool
+
+	// The configurations that go with the history as far as it was received.
+	view quorum.Membership
+	// retire says why the role is to end once it has delivered what comes before; heir leads
+	// then, without an election, if there is one.
+	retire   string
+	retireAt zxid.ID
+	heir     quorum.SID
 }
 
 // learnerState is what a learner waits for.
@@ -78,7 +86,7 @@ type answer struct {
 func (l *learner) init(cfg Config, leader quorum.SID, info Kind, table *[kindEnd]learnerHandler) {
 	cfg.Limits = cfg.Limits.withDefaults()
 	l.cfg, l.leader, l.info, l.table = cfg, leader, info, table
-	l.self = cfg.Self
+	l.self, l.heir, l.view = cfg.Self, quorum.None, cfg.Membership
 	l.promise = cfg.Durable.Promise
 	l.history = cfg.Durable.History.cut(cfg.Durable.History.Last())
 	l.last = cfg.Durable.History.Last()
@@ -87,7 +95,7 @@ func (l *learner) init(cfg Config, leader quorum.SID, info Kind, table *[kindEnd
 	l.enter(Discovery, l.last.ID)
 	l.send(Message{
 		Kind: info, To: leader, Epoch: cfg.Durable.Promise.Epoch,
-		Cluster: l.cluster(), Incarnation: cfg.Durable.Incarnation, Config: cfg.Ensemble.Version(),
+		Cluster: l.cluster(), Incarnation: cfg.Durable.Incarnation, Config: cfg.Membership.Committed.Version(),
 		Untrusted: cfg.Durable.Untrusted,
 	})
 }
@@ -169,7 +177,11 @@ func (l *learner) Ready() Ready {
 		l.step.Append = append(l.out.Stage, l.step.Append...)
 		l.out.Stage = nil
 	}
-	return l.take(l.last.ID)
+	rd := l.take(l.last.ID)
+	if l.retire != "" && l.phase == Broadcast && l.delivered >= l.retireAt {
+		l.stop(l.retire)
+	}
+	return rd
 }
 
 // deliver raises what the driver is told to be committed, and releases the answers that

@@ -132,7 +132,9 @@ func (l *learner) onProposal(m Message) {
 		l.illegal(m)
 		return
 	}
-	l.receive(m.Entries)
+	if l.receive(m.Entries) && m.Proposed != nil {
+		l.see(m)
+	}
 }
 
 // onInform takes committed history of the broadcast: proposal and commit in one.
@@ -141,8 +143,12 @@ func (l *learner) onInform(m Message) {
 		l.illegal(m)
 		return
 	}
-	if l.receive(m.Entries) {
-		l.committed = max(l.committed, l.last.ID)
+	if !l.receive(m.Entries) {
+		return
+	}
+	l.committed = max(l.committed, l.last.ID)
+	if m.Proposed != nil && l.see(m) {
+		l.settle(m)
 	}
 }
 
@@ -215,6 +221,9 @@ func (l *learner) commit(m Message) bool {
 		return false
 	}
 	l.committed = max(l.committed, m.Zxid)
+	if l.told() && l.view.Pending() && max(m.Zxid, m.Config) >= l.view.Seen.Version() {
+		l.settle(m)
+	}
 	return true
 }
 
@@ -234,6 +243,7 @@ func (l *learner) onNewLeader(m Message) {
 		l.undo(m)
 	case !l.cluster().IsZero() && !m.Cluster.IsZero() && m.Cluster != l.cluster():
 		l.refuse(fmt.Sprintf("leader belongs to ensemble %v, this server to %v", m.Cluster, l.cluster()))
+	case !l.membership(m):
 	case l.mode == SyncSnap && !l.snapshot:
 		l.accept = &m
 	default:
@@ -261,6 +271,9 @@ func (l *learner) acceptNewLeader(m Message) {
 		l.step.Cluster = m.Cluster
 	}
 	l.learn(m.Known)
+	if !l.view.Equal(l.cfg.Membership) {
+		l.step.Membership, l.out.Membership = l.view, l.view
+	}
 	l.state, l.acked = accepting, m.Point.ID
 	if l.step.Empty() {
 		// The same leader, the same epoch, nothing missed: all of it is on disk already.
@@ -297,6 +310,9 @@ func (l *learner) onUpToDate(m Message) {
 	if l.commit(m) {
 		l.state = live
 		l.enter(Broadcast, l.committed)
+		if l.view.Committed.Version() > 0 {
+			l.checkRole()
+		}
 	}
 }
 

@@ -9,9 +9,14 @@ import (
 
 // Config is what a role starts with. It is read once, by the constructor.
 type Config struct {
-	// Self is this server, Ensemble the membership in force.
-	Self     quorum.SID
-	Ensemble *quorum.Ensemble
+	// Self is this server, Membership the configurations that it knows: those on its disk, or
+	// the one of its configuration file as long as there are none.
+	Self       quorum.SID
+	Membership quorum.Membership
+
+	// Versioned makes a leader give a version to a configuration that has none (0), so that it
+	// takes precedence over what other servers have in their files [ZOOKEEPER-1783].
+	Versioned bool
 
 	// Durable is what is on disk, and synced, at this moment.
 	Durable Durable

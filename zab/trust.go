@@ -84,10 +84,9 @@ func (l *Leader) accept(p *link) {
 
 // adopt makes voters count whose former incarnation can do no harm any more.
 func (l *Leader) adopt() {
-	for i := range l.voters {
-		v := &l.voters[i]
+	for _, v := range l.voters {
 		p := l.link(v.sid)
-		if !v.joining || p == nil || !l.verifier.HasQuorum(l.noted(v.sid)) {
+		if !v.joining || p == nil || !l.view.HasQuorum(l.noted(v.sid)) {
 			continue
 		}
 		v.joining, v.trusted, v.accepted = false, true, true

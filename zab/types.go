@@ -96,10 +96,20 @@ type Message struct {
 	Entries []Entry
 	Data    []byte
 
+	// Reconfiguration. Proposed, in a Proposal or Inform of the broadcast, is the configuration
+	// that the last of Entries proposes. Activate, in a Commit or Inform, says that it is in
+	// force from now on, and that Designated leads it: the sender, or, if that has left the
+	// ensemble, whoever is to take over. (Apache has kinds of their own for these.)
+	// Membership, in NewLeader, is what goes with the history up to Point.
+	Proposed   *quorum.Ensemble
+	Activate   bool
+	Designated quorum.SID
+	Membership quorum.Membership
+
 	// Identity and discovery.
 	Cluster     quorum.ClusterID
 	Incarnation quorum.Incarnation
-	Config      zxid.ID    // membership version of the sender
+	Config      zxid.ID    // version of the sender's committed configuration
 	Current     zxid.Epoch // AckEpoch: the learner's current epoch
 	Fresh       bool       // AckEpoch: the promise is new; a repeated one does not count
 	NeedSnap    bool       // AckEpoch: the learner cannot use a DIFF or TRUNC
@@ -167,12 +177,14 @@ type Persist struct {
 	Cluster quorum.ClusterID
 	// Known, if not nil, replaces the remembered incarnations.
 	Known []Known
+	// Membership, if not zero, replaces the configurations.
+	Membership quorum.Membership
 }
 
 // Empty reports whether the step would change nothing.
 func (p *Persist) Empty() bool {
 	return p.Promise == nil && p.Install == nil && p.Truncate == nil && len(p.Append) == 0 &&
-		p.Current == nil && p.Cluster.IsZero() && p.Known == nil
+		p.Current == nil && p.Cluster.IsZero() && p.Known == nil && p.Membership.IsZero()
 }
 
 // Stream asks the driver to send history from disk to one learner, and to call
@@ -242,6 +254,9 @@ type Ready struct {
 	// Requests are what learners want of the leader's state machine: Request, Sync,
 	// Revalidate and Touch messages, in order per learner.
 	Requests []Message
+	// Membership, if not zero, is what the server works with from now on: links and elections
+	// follow it. What of it must survive is in Persist.
+	Membership quorum.Membership
 	// Drop are learners whose link is to be closed.
 	Drop   []quorum.SID
 	Events []Event
@@ -269,4 +284,5 @@ const (
 	EventStopped                     // the role ended: why, in Text
 	EventRefused                     // something was refused: what and why, in Text
 	EventDivergence                  // histories differ under one zxid: an alarm
+	EventReconfig                    // a configuration was proposed or is in force: Text
 )

@@ -169,7 +169,7 @@ func (n *node) applied() zxid.Point {
 
 func (n *node) config() zab.Config {
 	cfg := n.w.cfg
-	cfg.Self, cfg.Ensemble = n.sid, n.w.ens
+	cfg.Self, cfg.Membership = n.sid, quorum.Stable(n.w.ens)
 	cfg.Durable = n.disk.durable(n.applied().ID)
 	cfg.NeedSnap = n.needSnap
 	cfg.NewCluster = quorum.ClusterID{0xc1, byte(n.sid), byte(len(n.w.established))}
