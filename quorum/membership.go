@@ -57,6 +57,15 @@ func (m Membership) Weight(sid SID) int {
 	return m.Seen.Verifier().Weight(sid)
 }
 
+// Role returns what a server is to be: an observer if it is listed as one and votes in
+// neither configuration. Whoever is in none follows without a vote, as one that is to join.
+func (m Membership) Role(sid SID) Role {
+	if m.SIDs().Has(sid) && !m.Voters().Has(sid) {
+		return Observer
+	}
+	return Participant
+}
+
 // SIDs returns the members of either configuration.
 func (m Membership) SIDs() Set {
 	if m.IsZero() {

@@ -3,6 +3,7 @@ package zab_test
 import (
 	"strings"
 
+	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/zab"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
@@ -33,9 +34,14 @@ func (w *world) checkCommit(n *node, i int, p zxid.Point) {
 		}
 		return
 	}
-	if holders := w.held[p]; !w.ens.Verifier().HasQuorum(holders) {
-		w.t.Fatalf("server %v delivers %v, which only %v ever had on disk [I13 I16]", n.sid, p, holders)
+	force := quorum.Stable(w.inForce)
+	if next := w.reconfigs[p]; next != nil {
+		force.Seen = next
 	}
+	if holders := w.held[p]; !force.HasQuorum(holders) {
+		w.t.Fatalf("server %v delivers %v, which only %v ever had on disk, of %s [I13 I16]", n.sid, p, holders, formatMembership(force))
+	}
+	w.inForce = force.Seen
 	w.committed = append(w.committed, p)
 }
 
@@ -47,6 +53,15 @@ func (w *world) checkDisk(n *node, d *disk) {
 	if d.current < n.disk.current || d.promise.Epoch < n.disk.promise.Epoch {
 		w.t.Fatalf("server %v: epochs went back from (%d, %d) to (%d, %d) [I12]",
 			n.sid, n.disk.promise.Epoch, n.disk.current, d.promise.Epoch, d.current)
+	}
+	if m := d.membership; !m.IsZero() {
+		was := n.disk.membership
+		if !was.IsZero() && m.Committed.Version() < was.Committed.Version() || m.Seen.Version() < m.Committed.Version() {
+			w.t.Fatalf("server %v: configurations went back from %s to %s [I19]", n.sid, formatMembership(was), formatMembership(m))
+		}
+		if m.Pending() && m.Seen.Version() > d.last().ID && m.Seen.Version().Counter() > 0 {
+			w.t.Fatalf("server %v has seen configuration %v and holds history to %v [I19]", n.sid, m.Seen.Version(), d.last().ID)
+		}
 	}
 	for i, e := range d.entries {
 		prev := d.base()

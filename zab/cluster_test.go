@@ -18,6 +18,8 @@ type fuzz struct {
 	*world
 	rt    *rapid.T
 	names int // transactions proposed
+	// counts adds up what happened, over lives.
+	counts map[string]int
 }
 
 // n draws a number of lo..hi, all equally likely: rapid's own ranges prefer small
@@ -278,7 +280,15 @@ func (f *fuzz) doubts() bool {
 // wipe takes the store of a voter whom every other voter remembers: that memory is what
 // the design relies on.
 func (f *fuzz) wipe() {
-	if f.doubts() || f.ens.Voters().Len() < 3 {
+	// Of fewer than three voters none may lose its disk.
+	small := slices.ContainsFunc(f.nodes, func(n *node) bool {
+		m := n.membership()
+		if n.leader != nil {
+			m = n.leader.Membership()
+		}
+		return min(m.Committed.Voters().Len(), m.Seen.Voters().Len()) < 3
+	})
+	if small || f.doubts() {
 		return
 	}
 	n := f.pick("victim", func(n *node) bool {
@@ -351,7 +361,8 @@ func (f *fuzz) count(seen map[string]int) {
 			for _, k := range []string{
 				"sync: DIFF", "sync: TRUNC", "sync: SNAP", "newer than", "counts from now on",
 				"not counted", "not helped", "quorum lost", "silent", "bytes of history",
-				"stream failed", "snapshot failed", "no quorum in",
+				"stream failed", "snapshot failed", "no quorum in", "in force", "left the ensemble",
+				"is observer now", "is participant now",
 			} {
 				if strings.Contains(key, k) {
 					seen[k]++

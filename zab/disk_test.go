@@ -21,6 +21,7 @@ type disk struct {
 	incarnation quorum.Incarnation
 	known       []zab.Known
 	untrusted   bool
+	membership  quorum.Membership // zero: nothing but the configuration file
 }
 
 func (d *disk) clone() *disk {
@@ -105,6 +106,9 @@ func (d *disk) write(p *zab.Persist, snap []zxid.Point, staged []zab.Entry) {
 	}
 	if p.Known != nil {
 		d.known = p.Known
+	}
+	if !p.Membership.IsZero() {
+		d.membership = p.Membership
 	}
 }
 

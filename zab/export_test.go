@@ -5,6 +5,9 @@ import "fmt"
 // Check exposes the invariants to the tests, which ask after every step.
 func (l *Leader) Check() error { return l.check() }
 
+// Proposed returns the last entry of a leader's history, if it is of this epoch.
+func (l *Leader) Proposed() []Entry { return l.win.between(l.win.last().ID-1, l.win.last().ID) }
+
 // Check exposes the invariants of learners.
 func (l *learner) Check() error { return l.check() }
 

@@ -40,6 +40,15 @@ func formatMessage(m zab.Message) string {
 	default:
 		add("%q", m.Data)
 	}
+	if m.Proposed != nil {
+		add("proposes=%v", m.Proposed.Voters())
+	}
+	if m.Activate {
+		add("activate leader=%v", m.Designated)
+	}
+	if m.Membership.Pending() {
+		add("pending=%v", m.Membership.Seen.Voters())
+	}
 	if m.NeedSnap {
 		add("needsnap")
 	}
@@ -84,7 +93,18 @@ func formatPersist(p *zab.Persist) string {
 	if p.Known != nil {
 		add("known=%s", formatKnown(p.Known))
 	}
+	if !p.Membership.IsZero() {
+		add("membership=%s", formatMembership(p.Membership))
+	}
 	return strings.Join(parts, ", ")
+}
+
+func formatMembership(m quorum.Membership) string {
+	text := fmt.Sprintf("%v@%v", m.Committed.Voters(), m.Committed.Version())
+	if m.Pending() {
+		text += fmt.Sprintf("+%v@%v", m.Seen.Voters(), m.Seen.Version())
+	}
+	return text
 }
 
 func formatStream(s zab.Stream) string {
@@ -97,6 +117,7 @@ func formatStream(s zab.Stream) string {
 var eventNames = map[zab.EventKind]string{
 	zab.EventPhase: "phase", zab.EventEpoch: "epoch", zab.EventSync: "sync", zab.EventSynced: "synced",
 	zab.EventDropped: "dropped", zab.EventStopped: "stopped", zab.EventRefused: "refused", zab.EventDivergence: "DIVERGENCE",
+	zab.EventReconfig: "reconfig",
 }
 
 func formatEvent(e zab.Event) string {

@@ -53,9 +53,10 @@ func (f *fuzz) round() bool {
 // all end with one history that holds everything committed (I4, L1, L2, L3).
 func (f *fuzz) heal() {
 	for range 8 {
+		f.gossip()
 		var fit []*node
 		for _, n := range f.nodes {
-			if n.voter() && f.ens.Verifier().HasQuorum(f.trusting(n)) && !n.disk.untrusted {
+			if n.voter() && n.membership().HasQuorum(f.trusting(n)) && !n.disk.untrusted {
 				fit = append(fit, n)
 			}
 		}
@@ -85,11 +86,40 @@ func (f *fuzz) heal() {
 	f.t.Fatalf("the ensemble does not converge: %s", f.state())
 }
 
-// trusting returns the voters that n and they trust mutually.
+// gossip ends all roles and tells every server the newest configuration that any of them knows
+// to be committed, as the notifications of an election do.
+func (f *fuzz) gossip() {
+	newest := f.ens
+	for _, n := range f.nodes {
+		n.end("election")
+		if c := n.membership().Committed; c.Version() > newest.Version() {
+			newest = c
+		}
+	}
+	for _, n := range f.nodes {
+		n.hear(newest)
+	}
+}
+
+// hear adopts a configuration that another server knows to be committed.
+func (n *node) hear(c *quorum.Ensemble) {
+	m := n.membership()
+	if m.Committed.Version() >= c.Version() {
+		return
+	}
+	next := quorum.Stable(c)
+	if m.Seen.Version() > c.Version() {
+		next.Seen = m.Seen
+	}
+	n.disk.membership = next
+	n.view = n.disk.clone()
+}
+
+// trusting returns the voters, as n knows them, that trust it and that it trusts.
 func (f *fuzz) trusting(n *node) quorum.Set {
 	s := quorum.SetOf(n.sid)
 	for _, o := range f.nodes {
-		if o.voter() && !stranger(o, n) && !stranger(n, o) {
+		if n.membership().Voters().Has(o.sid) && !stranger(o, n) && !stranger(n, o) {
 			s.Add(o.sid)
 		}
 	}
@@ -146,6 +176,13 @@ func (n *node) String() string {
 	case n.learner != nil:
 		name, phase = "learner of "+n.link.leader.sid.String(), n.learner.Phase().String()
 	}
-	return fmt.Sprintf("%v: %s %s promise=%d current=%d history=%v applied=%v", n.sid, name, phase,
+	line := fmt.Sprintf("%v: %s %s promise=%d current=%d history=%v applied=%v", n.sid, name, phase,
 		n.disk.promise.Epoch, n.disk.current, n.disk.summary(), n.applied().ID)
+	if m := n.disk.membership; !m.IsZero() {
+		line += " membership=" + formatMembership(m)
+	}
+	if len(n.disk.known) > 0 {
+		line += fmt.Sprintf(" life=%v known=%s", n.disk.incarnation, formatKnown(n.disk.known))
+	}
+	return line
 }

@@ -80,9 +80,13 @@ func (l *Leader) outranked(m Message, duplicate bool) bool {
 }
 
 // fixEpoch chooses the epoch once a quorum is connected: one more than anybody has
-// accepted (hazard H-37). The own promise goes to disk before anyone hears of it.
+// accepted (hazard H-37). The own promise goes to disk before anyone hears of it. A voter that
+// came as an observer is there too: LEADERINFO will tell it what it is.
 func (l *Leader) fixEpoch() {
-	connected := l.trusted(func(v *voter) bool { return v == l.me || l.link(v.sid) != nil && l.link(v.sid).voter == v })
+	connected := l.trusted(func(v *voter) bool {
+		p := l.link(v.sid)
+		return v == l.me || p != nil && (p.voter == v || !p.follower)
+	})
 	if !l.view.HasQuorum(connected) {
 		return
 	}
@@ -107,7 +111,7 @@ func (l *Leader) offerAll() {
 
 func (l *Leader) offer(p *link) {
 	p.state = linkOffered
-	l.send(Message{Kind: LeaderInfo, To: p.sid, Epoch: l.epoch, Cluster: l.cluster, Incarnation: l.me.life})
+	l.send(Message{Kind: LeaderInfo, To: p.sid, Epoch: l.epoch, Cluster: l.cluster, Incarnation: l.me.life, Membership: l.view})
 }
 
 // onAckEpoch takes a learner's promise [TLA LeaderProcessACKEPOCH]. In the quorum that

@@ -52,6 +52,7 @@ type learner struct {
 	retire   string
 	retireAt zxid.ID
 	heir     quorum.SID
+	enlisted bool
 }
 
 // learnerState is what a learner waits for.

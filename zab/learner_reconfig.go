@@ -13,6 +13,11 @@ func (l *learner) Membership() quorum.Membership { return l.view }
 // ends because its leader has left the ensemble.
 func (l *learner) Heir() quorum.SID { return l.heir }
 
+// Enlisted reports whether an observer has learnt that it is a voter for its leader: of a
+// configuration that was proposed while it heard of committed history alone. The quorum that has
+// to complete the reconfiguration may need it, so its next role is to be a Follower.
+func (l *learner) Enlisted() bool { return l.enlisted }
+
 // see takes over a configuration that the last transaction received proposes. It goes to disk
 // with it: who holds the transaction knows the configuration (spec 15.3).
 func (l *learner) see(m Message) bool {
@@ -21,10 +26,10 @@ func (l *learner) see(m Message) bool {
 		l.illegal(m)
 	case m.Proposed.Version() != l.last.ID:
 		l.stop(fmt.Sprintf("protocol error: configuration %v proposed at %v", m.Proposed.Version(), l.last.ID))
-	case l.view.Pending():
-		l.stop(fmt.Sprintf("protocol error: configuration %v proposed before %v was committed", m.Proposed.Version(), l.view.Seen.Version()))
 	default:
-		l.setView(quorum.Membership{Committed: l.view.Committed, Seen: m.Proposed})
+		// A leader proposes one at a time: what was seen before is committed, though a learner that
+		// joins may not have been told yet.
+		l.setView(quorum.Membership{Committed: l.view.Seen, Seen: m.Proposed})
 		l.event(EventReconfig, l.leader, l.last.ID, fmt.Sprintf("proposed: %v", m.Proposed.Voters()))
 		return true
 	}
@@ -85,9 +90,9 @@ func (l *learner) settle(m Message) {
 // checkRole ends the role if the configuration in force gives this server another one. Whoever
 // is not in it stays what it is, without a vote.
 func (l *learner) checkRole() {
-	self, ok := l.view.Committed.Member(l.self)
-	if ok && (self.Role == quorum.Observer) != (l.info == ObserverInfo) {
-		l.leave("this server is " + self.Role.String() + " now")
+	role := l.view.Role(l.self)
+	if l.view.SIDs().Has(l.self) && (role == quorum.Observer) != (l.info == ObserverInfo) {
+		l.leave("this server is " + role.String() + " now")
 	}
 }
 

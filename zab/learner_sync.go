@@ -19,6 +19,9 @@ func (l *learner) onLeaderInfo(m Message) {
 	}
 	own := l.cluster()
 	switch {
+	case l.info == ObserverInfo && m.Membership.Voters().Has(l.self):
+		l.enlisted = true
+		l.stop(fmt.Sprintf("leader %v needs the vote of this server", l.leader))
 	case !own.IsZero() && !m.Cluster.IsZero() && own != m.Cluster:
 		l.refuse(fmt.Sprintf("leader belongs to ensemble %v, this server to %v", m.Cluster, own))
 	case m.Epoch > zxid.MaxEpoch || m.Epoch == 0:

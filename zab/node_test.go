@@ -3,6 +3,7 @@ package zab_test
 import (
 	"slices"
 
+	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/zab"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
@@ -200,6 +201,18 @@ func (n *node) propose(txns ...string) {
 	if err := n.leader.Propose(first, data); err != nil {
 		n.w.t.Fatalf("server %v: propose %v after %v: %v", n.sid, first, prev, err)
 	}
+}
+
+// reconfigure orders a reconfiguration at a leader.
+func (n *node) reconfigure(next *quorum.Ensemble) error {
+	first := n.leader.Next()
+	if err := n.leader.ProposeReconfig(first, []byte(next.String()), next); err != nil {
+		return err
+	}
+	for _, e := range n.leader.Proposed() {
+		n.w.reconfigs[e.Point()] = next.WithVersion(first)
+	}
+	return nil
 }
 
 // encodeSnapshot puts the points of a tree where the bytes of a snapshot would be.

@@ -100,7 +100,8 @@ type Message struct {
 	// that the last of Entries proposes. Activate, in a Commit or Inform, says that it is in
 	// force from now on, and that Designated leads it: the sender, or, if that has left the
 	// ensemble, whoever is to take over. (Apache has kinds of their own for these.)
-	// Membership, in NewLeader, is what goes with the history up to Point.
+	// Membership, in NewLeader, is what goes with the history up to Point; in LeaderInfo, what
+	// the leader works with.
 	Proposed   *quorum.Ensemble
 	Activate   bool
 	Designated quorum.SID

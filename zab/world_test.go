@@ -20,19 +20,21 @@ type failer interface {
 // a random source drives it.
 type world struct {
 	t     failer
-	ens   *quorum.Ensemble
-	nodes []*node // by sid, nil where there is none
+	ens   *quorum.Ensemble // at the start
+	nodes []*node          // by sid, nil where there is none
 	cfg   zab.Config
 	trace func(format string, args ...any)
 	// honest says that every message comes from a role, so that none may be out of place [I17].
 	honest bool
 
 	// Ground truth.
-	committed   []zxid.Point                // every transaction ever delivered, in order
-	held        map[zxid.Point]quorum.Set   // who ever had it on stable storage
-	established map[zxid.Epoch]*node        // I1
-	proposed    map[zxid.ID]uint64          // hash of everything ever proposed [I3]
-	lives       map[quorum.Incarnation]bool // incarnations given out
+	committed   []zxid.Point                    // every transaction ever delivered, in order
+	held        map[zxid.Point]quorum.Set       // who ever had it on stable storage
+	established map[zxid.Epoch]*node            // I1
+	proposed    map[zxid.ID]uint64              // hash of everything ever proposed [I3]
+	lives       map[quorum.Incarnation]bool     // incarnations given out
+	reconfigs   map[zxid.Point]*quorum.Ensemble // what was ever proposed
+	inForce     *quorum.Ensemble                // after the last of committed
 }
 
 // link is a connection of a learner to its leader: two FIFO queues.
@@ -46,6 +48,8 @@ type link struct {
 type node struct {
 	w   *world
 	sid quorum.SID
+	// file is what the server's configuration file says.
+	file *quorum.Ensemble
 
 	disk  *disk
 	queue []write // submitted, not synced
@@ -65,6 +69,8 @@ type node struct {
 	verified bool         // and staged
 	phase    zab.Phase
 	needSnap bool
+	heir     quorum.SID // named at the end of the last role
+	enlisted bool       // by the last leader
 
 	requests []zab.Message // surfaced by the leader
 	answers  []zab.Message // delivered
@@ -96,6 +102,9 @@ type learner interface {
 	SnapshotStaged(zxid.Point)
 	SnapshotFailed()
 	NeedSnap() bool
+	Heir() quorum.SID
+	Enlisted() bool
+	Membership() quorum.Membership
 	Check() error
 }
 
@@ -126,14 +135,21 @@ func newWorld(t failer, ens *quorum.Ensemble) *world {
 		established: make(map[zxid.Epoch]*node),
 		proposed:    make(map[zxid.ID]uint64),
 		lives:       make(map[quorum.Incarnation]bool),
+		reconfigs:   make(map[zxid.Point]*quorum.Ensemble),
+		inForce:     ens,
 	}
 	for sid := range ens.SIDs().All() {
-		n := &node{w: w, sid: sid, disk: &disk{}}
-		n.disk.incarnation = w.life(sid)
-		n.view = n.disk.clone()
-		w.nodes = append(w.nodes, n)
+		w.join(sid, ens)
 	}
 	return w
+}
+
+// join adds a server with an empty disk and this configuration file.
+func (w *world) join(sid quorum.SID, file *quorum.Ensemble) {
+	n := &node{w: w, sid: sid, file: file, disk: &disk{}, heir: quorum.None}
+	n.disk.incarnation = w.life(sid)
+	n.view = n.disk.clone()
+	w.nodes = append(w.nodes, n)
 }
 
 // life draws the next incarnation of a server.
@@ -157,8 +173,18 @@ func (w *world) node(sid quorum.SID) *node {
 	return nil
 }
 
-func (n *node) voter() bool { return n.w.ens.Voters().Has(n.sid) }
-func (n *node) idle() bool  { return n.leader == nil && n.learner == nil }
+// voter reports whether the server believes to be a voter.
+func (n *node) voter() bool { return n.membership().Voters().Has(n.sid) }
+
+// membership is what the server knows of the ensemble.
+func (n *node) membership() quorum.Membership {
+	if n.disk.membership.IsZero() {
+		return quorum.Stable(n.file)
+	}
+	return n.disk.membership
+}
+
+func (n *node) idle() bool { return n.leader == nil && n.learner == nil }
 
 func (n *node) applied() zxid.Point {
 	if len(n.tree) == 0 {
@@ -169,7 +195,7 @@ func (n *node) applied() zxid.Point {
 
 func (n *node) config() zab.Config {
 	cfg := n.w.cfg
-	cfg.Self, cfg.Membership = n.sid, quorum.Stable(n.w.ens)
+	cfg.Self, cfg.Membership = n.sid, n.membership()
 	cfg.Durable = n.disk.durable(n.applied().ID)
 	cfg.NeedSnap = n.needSnap
 	cfg.NewCluster = quorum.ClusterID{0xc1, byte(n.sid), byte(len(n.w.established))}
@@ -188,7 +214,7 @@ func (n *node) lead() {
 func (n *node) follow(leader *node) {
 	n.end("new role")
 	n.phase = zab.Discovery
-	if n.voter() {
+	if n.enlisted || n.membership().Role(n.sid) == quorum.Participant {
 		n.learner = zab.NewFollower(n.config(), leader.sid)
 	} else {
 		n.learner = zab.NewObserver(n.config(), leader.sid)
@@ -209,7 +235,9 @@ func (n *node) end(why string) {
 // discard forgets the role.
 func (n *node) discard() {
 	if n.learner != nil {
-		n.needSnap = n.learner.NeedSnap()
+		n.needSnap, n.heir, n.enlisted = n.learner.NeedSnap(), n.learner.Heir(), n.learner.Enlisted()
+	} else if n.leader != nil {
+		n.heir = n.leader.Heir()
 	}
 	closing := append(slices.Clone(n.links), n.link)
 	n.leader, n.learner, n.link, n.links = nil, nil, nil, nil
