@@ -2,6 +2,8 @@ package fle
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
@@ -9,9 +11,11 @@ import (
 
 // Machine is the election of one server. It is not safe for concurrent use.
 type Machine struct {
-	cfg    Config
+	cfg Config
+	// view is the membership; a quorum is one of both its configurations.
+	view   quorum.Membership
 	voters quorum.Set
-	quorum quorum.Verifier
+	role   quorum.Role
 
 	// round is the logical clock: raised at each election and by higher rounds heard.
 	round uint64
@@ -34,18 +38,40 @@ type Machine struct {
 
 	out     map[quorum.SID]Notification
 	outcome *Outcome
+	newer   *quorum.Ensemble
 	events  []Event
 }
 
 // New returns a machine that is Looking in round 0 and silent until Look.
 func New(cfg Config) *Machine {
-	return &Machine{
+	m := &Machine{
 		cfg:      cfg,
-		voters:   cfg.Ensemble.Voters(),
-		quorum:   cfg.Ensemble.Verifier(),
 		received: ballots{},
 		outside:  ballots{},
 		out:      map[quorum.SID]Notification{},
+	}
+	m.setView(cfg.Membership)
+	return m
+}
+
+func (m *Machine) setView(view quorum.Membership) {
+	m.view, m.voters, m.role = view, view.Voters(), view.Role(m.cfg.Self)
+}
+
+// Reconfigure replaces the membership. An election under way goes on with it, from the start of
+// its round.
+func (m *Machine) Reconfigure(view quorum.Membership) {
+	if m.view.Equal(view) {
+		return
+	}
+	m.setView(view)
+	if m.newer != nil && m.newer.Version() <= view.Committed.Version() {
+		m.newer = nil
+	}
+	if m.state == Looking && m.round > 0 {
+		m.outside = ballots{}
+		m.enterRound(m.ownVote())
+		m.tryFinish()
 	}
 }
 
@@ -65,11 +91,9 @@ func (m *Machine) Vote() Vote {
 
 // Look begins an election with the server's own vote: itself, the last zxid that
 // it has logged, and its current epoch. zxid.Untrusted makes it abstain. An observer's
-// vote is replaced by the lowest there is.
+// vote is replaced by the lowest there is; a server that is no member votes for nobody but
+// whom others propose, which may be what completes a reconfiguration that makes it one.
 func (m *Machine) Look(own Vote) {
-	if m.cfg.Role == quorum.Observer {
-		own = Vote{Leader: m.cfg.Self, Zxid: zxid.Untrusted}
-	}
 	m.round++
 	m.state = Looking
 	m.own = own
@@ -84,7 +108,10 @@ func (m *Machine) Look(own Vote) {
 // ownVote is what this server proposes of itself: its own vote, or, while it abstains, one that
 // every vote for another server beats.
 func (m *Machine) ownVote() Vote {
-	if m.abstain > 0 {
+	switch {
+	case m.role == quorum.Observer:
+		return Vote{Leader: m.cfg.Self, Zxid: zxid.Untrusted}
+	case m.abstain > 0, !m.voters.Has(m.cfg.Self):
 		return Vote{Leader: quorum.None, Zxid: zxid.Untrusted}
 	}
 	return m.own
@@ -92,7 +119,7 @@ func (m *Machine) ownVote() Vote {
 
 // trusted reports whether this server's own history counts.
 func (m *Machine) trusted() bool {
-	return m.own.Zxid != zxid.Untrusted && m.cfg.Role == quorum.Participant
+	return m.own.Zxid != zxid.Untrusted && m.role == quorum.Participant
 }
 
 // enterRound starts counting the current round anew with a proposal.
@@ -125,11 +152,11 @@ func (m *Machine) tell(sid quorum.SID) {
 	if sid == m.cfg.Self {
 		return
 	}
-	m.out[sid] = Notification{
-		From: m.cfg.Self, To: sid,
-		State: m.state, Vote: m.Vote(), Round: m.round,
-		Config: m.cfg.Ensemble.Version(),
+	n := Notification{From: m.cfg.Self, To: sid, State: m.state, Vote: m.Vote(), Round: m.round}
+	if c := m.view.Committed; c.Version() > 0 {
+		n.Config = c
 	}
+	m.out[sid] = n
 }
 
 // Reach says whether messages to and from sid can pass right now. It is a hint: it
@@ -185,8 +212,8 @@ func (m *Machine) Settle(state State, vote Vote) {
 func (m *Machine) Tick() {
 	if m.abstain > 0 {
 		m.abstain--
-		if m.abstain == 0 && m.state == Looking && m.acceptable(m.own, m.proposal) {
-			m.propose(m.own)
+		if own := m.ownVote(); m.abstain == 0 && m.state == Looking && m.acceptable(own, m.proposal) {
+			m.propose(own)
 			m.tryFinish()
 		}
 	}
@@ -210,13 +237,11 @@ func (m *Machine) Tick() {
 
 // Ready returns everything to do since the last call.
 func (m *Machine) Ready() Ready {
-	rd := Ready{Outcome: m.outcome, Events: m.events}
-	m.outcome, m.events = nil, nil
+	rd := Ready{Outcome: m.outcome, Newer: m.newer, Events: m.events}
+	m.outcome, m.newer, m.events = nil, nil, nil
 	if len(m.out) > 0 {
-		for sid := range m.cfg.Ensemble.SIDs().All() {
-			if n, ok := m.out[sid]; ok {
-				rd.Messages = append(rd.Messages, n)
-			}
+		for _, sid := range slices.Sorted(maps.Keys(m.out)) {
+			rd.Messages = append(rd.Messages, m.out[sid])
 		}
 		clear(m.out)
 	}

@@ -69,9 +69,8 @@ func newWorld(voters, observers []quorum.SID) *world {
 	}
 	slices.Sort(w.sids)
 	for _, sid := range w.sids {
-		member, _ := ensemble.Member(sid)
 		w.machines[sid] = fle.New(fle.Config{
-			Self: sid, Role: member.Role, Ensemble: ensemble,
+			Self: sid, Membership: quorum.Stable(ensemble),
 			FinalizeTicks: 20, MinNotifyTicks: 20, MaxNotifyTicks: 500,
 		})
 	}

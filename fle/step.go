@@ -9,8 +9,11 @@ import (
 
 // Step takes a notification of another server.
 func (m *Machine) Step(n Notification) {
-	if n.From == m.cfg.Self || !m.cfg.Ensemble.SIDs().Has(n.From) || m.round == 0 {
+	if n.From == m.cfg.Self || n.From < 0 || n.From > quorum.MaxSID || m.round == 0 {
 		return
+	}
+	if n.Config != nil && n.Config.Version() > m.view.Committed.Version() && (m.newer == nil || n.Config.Version() > m.newer.Version()) {
+		m.newer = n.Config
 	}
 	m.answer(n)
 	if m.state != Looking {
@@ -58,7 +61,7 @@ func (m *Machine) ignore(n Notification) string {
 		return "store of the voter was replaced"
 	case !m.counts(n.Vote.Leader):
 		return "names a server that cannot lead"
-	case n.State == Looking && m.own.Zxid == zxid.Untrusted && m.cfg.Role == quorum.Participant:
+	case n.State == Looking && m.own.Zxid == zxid.Untrusted && m.role == quorum.Participant:
 		return "own history is not trusted: waiting for an established leader"
 	case n.State == Looking && n.Vote.Zxid == zxid.Untrusted:
 		return "history of the candidate is not trusted"
@@ -71,7 +74,7 @@ func (m *Machine) acceptable(v, cur Vote) bool {
 	if m.abstain > 0 && v.Leader == m.cfg.Self {
 		return false
 	}
-	return better(m.quorum, v, cur)
+	return better(m.view, v, cur)
 }
 
 func (m *Machine) stepLooking(n Notification) {
@@ -124,7 +127,7 @@ func (m *Machine) stepSettled(n Notification) {
 // established reports whether a quorum follows the leader that b names, and the leader
 // says so too.
 func (m *Machine) established(bs ballots, b ballot) bool {
-	if !m.quorum.HasQuorum(bs.supporters(m.voters, b)) {
+	if !m.view.HasQuorum(bs.supporters(m.voters, b)) {
 		return false
 	}
 	if b.vote.Leader == m.cfg.Self {
@@ -138,7 +141,7 @@ func (m *Machine) established(bs ballots, b ballot) bool {
 func (m *Machine) tryFinish() {
 	mine := ballot{state: Looking, vote: m.proposal, round: m.round}
 	supporters := m.received.supporters(m.voters, mine)
-	if m.proposal.Leader == quorum.None || !m.quorum.HasQuorum(supporters) {
+	if m.proposal.Leader == quorum.None || !m.view.HasQuorum(supporters) {
 		m.finalize = 0
 		return
 	}
@@ -174,7 +177,7 @@ func (m *Machine) finish(b ballot, bs ballots) bool {
 	switch {
 	case leader == m.cfg.Self:
 		m.state = Leading
-	case m.cfg.Role == quorum.Observer:
+	case m.role == quorum.Observer:
 		m.state = Observing
 	default:
 		m.state = Following
@@ -185,7 +188,7 @@ func (m *Machine) finish(b ballot, bs ballots) bool {
 	m.event(EventElected, leader, b.vote, m.state.String())
 	// Servers that are still looking learn at once that this one has settled; otherwise
 	// they would wait for their next repetition.
-	for sid := range m.cfg.Ensemble.SIDs().All() {
+	for sid := range m.view.SIDs().All() {
 		m.tell(sid)
 	}
 	return true

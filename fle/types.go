@@ -56,16 +56,16 @@ type Notification struct {
 	// Round is the sender's logical clock: the round in which the vote was
 	// cast, or, of a settled server, the round in which it was elected.
 	Round uint64
-	// Config is the version of the sender's committed membership.
-	Config zxid.ID
+	// Config is the sender's committed configuration, nil as long as that has no version: what is
+	// in a server's file is its own business.
+	Config *quorum.Ensemble
 }
 
 // Config is what a Machine is made of. All durations are in election ticks; the
 // driver decides how long one is.
 type Config struct {
-	Self     quorum.SID
-	Role     quorum.Role
-	Ensemble *quorum.Ensemble
+	Self       quorum.SID
+	Membership quorum.Membership
 	// FinalizeTicks is how long a satisfied quorum waits for a better vote from
 	// voters that have not spoken yet.
 	FinalizeTicks int
@@ -109,5 +109,8 @@ type Ready struct {
 	Messages []Notification
 	// Outcome is non-nil exactly once per election: when it ends.
 	Outcome *Outcome
-	Events  []Event
+	// Newer is a configuration that another server knows to be committed and that is newer than
+	// what Membership has. Whoever adopts it does so on disk, and then by Reconfigure.
+	Newer  *quorum.Ensemble
+	Events []Event
 }

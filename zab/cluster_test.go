@@ -269,7 +269,7 @@ func (f *fuzz) trim() {
 func (f *fuzz) doubts() bool {
 	for _, a := range f.nodes {
 		for _, k := range a.disk.known {
-			if f.node(k.SID).disk.incarnation != k.Incarnation {
+			if !k.Gone && f.node(k.SID).disk.incarnation != k.Incarnation {
 				return true
 			}
 		}
@@ -361,7 +361,7 @@ func (f *fuzz) count(seen map[string]int) {
 			for _, k := range []string{
 				"sync: DIFF", "sync: TRUNC", "sync: SNAP", "newer than", "counts from now on",
 				"not counted", "not helped", "quorum lost", "silent", "bytes of history",
-				"stream failed", "snapshot failed", "no quorum in", "in force", "left the ensemble",
+				"stream failed", "snapshot failed", "no quorum in", "in force", "has left the ensemble", "needs the vote",
 				"is observer now", "is participant now",
 			} {
 				if strings.Contains(key, k) {

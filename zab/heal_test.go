@@ -61,7 +61,7 @@ func (f *fuzz) heal() {
 			}
 		}
 		if len(fit) == 0 {
-			f.t.Fatalf("nobody is trusted by a quorum")
+			f.t.Fatalf("nobody is trusted by a quorum: %s", f.state())
 		}
 		f.start(slices.MaxFunc(fit, recency), f.nodes)
 		for tick := 0; tick < 12; tick++ {
@@ -128,7 +128,7 @@ func (f *fuzz) trusting(n *node) quorum.Set {
 
 func stranger(to, n *node) bool {
 	for _, k := range to.disk.known {
-		if k.SID == n.sid && k.Incarnation != n.disk.incarnation {
+		if k.SID == n.sid && !k.Gone && k.Incarnation != n.disk.incarnation {
 			return true
 		}
 	}
@@ -163,7 +163,7 @@ func (f *fuzz) converged() bool {
 func (f *fuzz) state() string {
 	var b strings.Builder
 	for _, n := range f.nodes {
-		fmt.Fprintf(&b, "\n  %s", n)
+		fmt.Fprintf(&b, "\n  %s life=%v known=%s", n, n.disk.incarnation, formatKnown(n.disk.known))
 	}
 	return b.String()
 }
@@ -180,9 +180,6 @@ func (n *node) String() string {
 		n.disk.promise.Epoch, n.disk.current, n.disk.summary(), n.applied().ID)
 	if m := n.disk.membership; !m.IsZero() {
 		line += " membership=" + formatMembership(m)
-	}
-	if len(n.disk.known) > 0 {
-		line += fmt.Sprintf(" life=%v known=%s", n.disk.incarnation, formatKnown(n.disk.known))
 	}
 	return line
 }

@@ -55,13 +55,15 @@ type Leader struct {
 	// leaving is set once a configuration is in force that this server must not lead; heir takes
 	// over without an election, if there is one.
 	leaving bool
+	leftAt  int
 	heir    quorum.SID
 
 	// Whom to believe.
 	known      []Known
-	knownSeq   uint64     // counts changes of known
-	told       []Known    // what of it is on the own disk
-	rolledBack quorum.Set // voters that have lost what they acknowledged in this epoch
+	knownSeq   uint64       // counts changes of known
+	notes      zxid.Counter // made in this epoch
+	told       []Known      // what of it is on the own disk
+	rolledBack quorum.Set   // voters that have lost what they acknowledged in this epoch
 
 	// Broadcast. win.last() is what was last proposed.
 	win             window
@@ -297,11 +299,10 @@ func (l *Leader) Ready() Ready {
 		l.submitted = l.win.last().ID
 		l.win.trim(&l.cfg.Limits, l.unneeded())
 	}
-	rd := l.take(l.submitted)
-	if l.leaving && l.delivered == l.committed && l.phase == Broadcast {
-		l.stop("left the ensemble, or its address in it")
+	if l.left() {
+		l.finish("left the ensemble, or its address in it")
 	}
-	return rd
+	return l.take(l.submitted)
 }
 
 // unneeded returns the end of what only a joining learner could still want from the window.

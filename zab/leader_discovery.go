@@ -111,7 +111,7 @@ func (l *Leader) offerAll() {
 
 func (l *Leader) offer(p *link) {
 	p.state = linkOffered
-	l.send(Message{Kind: LeaderInfo, To: p.sid, Epoch: l.epoch, Cluster: l.cluster, Incarnation: l.me.life, Membership: l.view})
+	l.send(Message{Kind: LeaderInfo, To: p.sid, Epoch: l.epoch, Cluster: l.cluster, Incarnation: l.me.life, Known: l.known, Membership: l.view})
 }
 
 // onAckEpoch takes a learner's promise [TLA LeaderProcessACKEPOCH]. In the quorum that
@@ -119,6 +119,7 @@ func (l *Leader) offer(p *link) {
 // is dropped, and the others decide (spec 6.2).
 func (l *Leader) onAckEpoch(p *link, m Message) {
 	last := m.History.Last().ID
+	p.untrusted = p.untrusted || m.Untrusted
 	switch {
 	case p.state != linkOffered:
 		l.illegal(p, m)
@@ -133,14 +134,18 @@ func (l *Leader) onAckEpoch(p *link, m Message) {
 		p.voter.distrust()
 		l.rolledBack.Add(p.sid)
 	}
-	if l.phase == Discovery && m.Fresh && p.counts() {
+	if l.phase == Discovery {
 		d := &l.cfg.Durable
-		if cmp.Or(cmp.Compare(m.Current, d.Current), cmp.Compare(last, d.History.Last().ID)) > 0 {
+		newer := cmp.Or(cmp.Compare(m.Current, d.Current), cmp.Compare(last, d.History.Last().ID)) > 0
+		p.promised = m.Fresh && !newer
+		l.hear(m.Known)
+		if newer && m.Fresh && p.counts() {
 			l.drop(p, fmt.Sprintf("its history (%d, %v) is newer than (%d, %v)", m.Current, last, d.Current, d.History.Last().ID))
 			return
 		}
-		p.voter.promised = true
-		l.hear(p, m.Known)
+		if p.counts() {
+			p.voter.promised = p.voter.promised || p.promised
+		}
 	}
 	p.state, p.history = linkPromised, m.History
 	p.needSnap = m.NeedSnap || m.Untrusted && last != 0

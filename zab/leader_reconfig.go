@@ -135,7 +135,7 @@ func (l *Leader) activate() {
 	l.announceAll(next.Version(), &Message{Activate: true, Designated: designated, Proposed: next})
 	l.settle()
 	if designated != l.self {
-		l.leaving, l.heir = true, designated
+		l.leave(designated)
 		return
 	}
 	l.disfranchise(next.Voters())
@@ -145,6 +145,20 @@ func (l *Leader) activate() {
 func (l *Leader) settle() {
 	l.setView(l.view.Settled())
 	l.event(EventReconfig, l.self, l.view.Committed.Version(), fmt.Sprintf("in force: %v", l.view.Committed.Voters()))
+}
+
+// leave makes this server give up, once everybody has had time to hear why.
+func (l *Leader) leave(heir quorum.SID) {
+	l.leaving, l.heir, l.leftAt = true, heir, l.now
+}
+
+// left reports whether nothing is left to do: the reconfiguration is delivered here, and the
+// learners have gone to the new leader, or have not for a tickTime.
+func (l *Leader) left() bool {
+	if !l.leaving || l.phase != Broadcast || l.delivered < l.committed {
+		return false
+	}
+	return l.now > l.leftAt+1 || !slices.ContainsFunc(l.links, (*link).forwarded)
 }
 
 // disfranchise leaves only these voters.
@@ -163,18 +177,11 @@ func (l *Leader) disfranchise(left quorum.Set) {
 // again later counts at once: what the former life promised, it promised under a
 // configuration whose quorums all know of the new one.
 func (l *Leader) disown(voters quorum.Set) {
-	kept := keepKnown(l.known, voters)
-	if len(kept) == len(l.known) {
-		return
+	for _, k := range l.known {
+		if !voters.Has(k.SID) {
+			l.remember(Known{SID: k.SID, Gone: true})
+		}
 	}
-	l.known, l.step.Known = kept, kept
-	l.outbox.marks |= markKnown
-	l.knownSeq++
-}
-
-// keepKnown returns what is remembered of voters.
-func keepKnown(known []Known, voters quorum.Set) []Known {
-	return slices.DeleteFunc(slices.Clone(known), func(k Known) bool { return !voters.Has(k.SID) })
 }
 
 // designate names the leader of a configuration: this server, if it is a voter at the same

@@ -218,7 +218,7 @@ func (l *Leader) establish() {
 	if voters := l.view.Committed.Voters(); voters.Has(l.self) {
 		l.disfranchise(voters)
 	} else {
-		l.leaving = true
+		l.leave(quorum.None)
 	}
 	l.synchroniseAll()
 }

@@ -178,11 +178,10 @@ func (l *learner) Ready() Ready {
 		l.step.Append = append(l.out.Stage, l.step.Append...)
 		l.out.Stage = nil
 	}
-	rd := l.take(l.last.ID)
 	if l.retire != "" && l.phase == Broadcast && l.delivered >= l.retireAt {
-		l.stop(l.retire)
+		l.finish(l.retire)
 	}
-	return rd
+	return l.take(l.last.ID)
 }
 
 // deliver raises what the driver is told to be committed, and releases the answers that

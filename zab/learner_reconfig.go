@@ -73,13 +73,6 @@ func (l *learner) settle(m Message) {
 	l.setView(l.view.Settled())
 	next := l.view.Committed
 	l.event(EventReconfig, l.leader, next.Version(), fmt.Sprintf("in force: %v", next.Voters()))
-	if kept := keepKnown(l.known, next.Voters()); len(kept) < len(l.known) {
-		l.known = kept
-		if l.state > receiving {
-			l.step.Known = kept
-			l.marks |= markKnown
-		}
-	}
 	if m.Activate && m.Designated != l.leader {
 		l.heir = m.Designated
 		l.leave(fmt.Sprintf("leader %v has left the ensemble", l.leader))

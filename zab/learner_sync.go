@@ -29,9 +29,11 @@ func (l *learner) onLeaderInfo(m Message) {
 	case m.Epoch < l.promise.Epoch:
 		l.refuse(fmt.Sprintf("epoch %d, promised %d", m.Epoch, l.promise.Epoch))
 	case m.Epoch == l.promise.Epoch:
+		l.learn(m.Known)
 		l.doubt(m)
 		l.ackEpoch()
 	default:
+		l.learn(m.Known)
 		l.doubt(m)
 		l.state, l.fresh = promising, true
 		l.promise = Promise{Epoch: m.Epoch, Leader: m.From}
@@ -279,7 +281,11 @@ func (l *learner) acceptNewLeader(m Message) {
 	}
 	l.state, l.acked = accepting, m.Point.ID
 	if l.step.Empty() {
-		// The same leader, the same epoch, nothing missed: all of it is on disk already.
+		// The same leader, the same epoch, nothing missed: all of it is on disk already, or on its way.
+		if n := len(l.flights); n > 0 {
+			l.flights[n-1].marks |= markNewLeader
+			return
+		}
 		l.durable = l.last.ID
 		l.ackNewLeader()
 		return

@@ -19,15 +19,17 @@ type link struct {
 	// during or after it and could answer (hazard H-53).
 	proof int
 
-	history  Summary
-	needSnap bool
-	pos      zxid.Point // the end of what the learner has, while it is synchronised
-	stream   Stream     // running in state linkStreaming
-	end      zxid.Point // the point of its NEWLEADER
-	acked    zxid.ID    // its last acknowledgement
-	knownSeq uint64     // Leader.knownSeq at the time it was last told
-	offered  []Known    // the incarnations sent with NEWLEADER
-	told     []Known    // the incarnations that are on its disk
+	history   Summary
+	needSnap  bool
+	promised  bool       // the epoch, for the first time
+	untrusted bool       // by its own word
+	pos       zxid.Point // the end of what the learner has, while it is synchronised
+	stream    Stream     // running in state linkStreaming
+	end       zxid.Point // the point of its NEWLEADER
+	acked     zxid.ID    // its last acknowledgement
+	knownSeq  uint64     // Leader.knownSeq at the time it was last told
+	offered   []Known    // the incarnations sent with NEWLEADER
+	told      []Known    // the incarnations that are on its disk
 }
 
 // linkState is what a leader expects of a learner.

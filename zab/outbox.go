@@ -67,6 +67,12 @@ func (o *outbox) stop(why string) {
 	o.event(EventStopped, quorum.None, 0, why)
 }
 
+// finish ends the role with the next Ready: unlike stop it withdraws nothing.
+func (o *outbox) finish(why string) {
+	o.phase = Stopped
+	o.event(EventStopped, quorum.None, 0, why)
+}
+
 // withdraw takes back what was queued for a learner whose link has ended.
 func (o *outbox) withdraw(to quorum.SID) {
 	o.out.Messages = slices.DeleteFunc(o.out.Messages, func(m Message) bool { return m.To == to })
@@ -134,20 +140,20 @@ func chunks(entries []Entry, limit int, f func([]Entry)) {
 	}
 }
 
-// mergeKnown returns own with every incarnation of told in it, sorted by sid, and
-// whether that changed anything. The arguments are not changed.
+// mergeKnown returns own with every note of told in it that is later than what own has, sorted
+// by sid, and whether that changed anything. The arguments are not changed.
 func mergeKnown(own, told []Known) ([]Known, bool) {
 	merged, changed := own, false
 	for _, k := range told {
-		i, found := slices.BinarySearchFunc(merged, k.SID, func(a Known, sid quorum.SID) int { return int(a.SID) - int(sid) })
+		i, found := findKnown(merged, k.SID)
 		switch {
-		case k.SID < 0 || k.SID > quorum.MaxSID || found && merged[i].Incarnation == k.Incarnation:
+		case k.SID < 0 || k.SID > quorum.MaxSID || found && merged[i].Noted >= k.Noted:
 			continue
 		case !changed:
 			merged, changed = slices.Clone(merged), true
 		}
 		if found {
-			merged[i].Incarnation = k.Incarnation
+			merged[i] = k
 		} else {
 			merged = slices.Insert(merged, i, k)
 		}
@@ -155,16 +161,20 @@ func mergeKnown(own, told []Known) ([]Known, bool) {
 	return merged, changed
 }
 
-// sortedKnown copies a list into order by sid; of two entries for one sid the later counts.
+func findKnown(list []Known, sid quorum.SID) (int, bool) {
+	return slices.BinarySearchFunc(list, sid, func(a Known, sid quorum.SID) int { return int(a.SID) - int(sid) })
+}
+
+// sortedKnown copies a list into order by sid; of two notes for one sid the later counts.
 func sortedKnown(list []Known) []Known {
 	out, _ := mergeKnown(nil, list)
 	return out
 }
 
-// lookupKnown returns the incarnation remembered of sid.
+// lookupKnown returns the incarnation remembered of sid, if anybody is.
 func lookupKnown(list []Known, sid quorum.SID) (quorum.Incarnation, bool) {
-	i, found := slices.BinarySearchFunc(list, sid, func(a Known, sid quorum.SID) int { return int(a.SID) - int(sid) })
-	if !found {
+	i, found := findKnown(list, sid)
+	if !found || list[i].Gone {
 		return quorum.Incarnation{}, false
 	}
 	return list[i].Incarnation, true

@@ -155,7 +155,7 @@ func TestReconfigurations(t *testing.T) {
 		})
 	}
 	t.Log(seen)
-	for _, k := range []string{"reconfig proposed", "in force", "inherited", "left the ensemble", "zab: no quorum", "zab: a reconfig", "is observer now", "is participant now", "completed"} {
+	for _, k := range []string{"reconfig proposed", "in force", "inherited", "has left the ensemble", "zab: no quorum", "zab: a reconfi", "is observer now", "is participant now", "needs the vote"} {
 		if seen[k] == 0 && seen["lives"] >= 1000 {
 			t.Errorf("%d lives, and never %q: the schedules are too tame", seen["lives"], k)
 		}

@@ -17,7 +17,8 @@ import (
 // sid, working off what it wants; that is the output.
 //
 //	new voters=(1,2,3) observers=(4) [init= sync= window= maxdiff= stage= out= handover= durable]
-//	disk 1 [log=(1:3,2:2)] [base=1:2] [fork] [current=] [promise=] [to=] [committed=1:3] [cluster=] [known=(2:9)] [untrusted]
+//	disk 1 [log=(1:3,2:2)] [base=1:2] [fork] [current=] [promise=] [to=] [committed=1:3] [cluster=] [known=(2:9:1)] [untrusted]
+//	    known are servers, their lives, and which note of epoch 1 says so
 //	lead 1 | follow 2 leader=1
 //	deliver 2->1 [n=]     messages of the link in one direction, all by default
 //	persist 1 [n=]        steps become durable
@@ -247,11 +248,13 @@ func (s *script) disk(a *scriptArgs) {
 	d.cluster = quorum.ClusterID{byte(a.num("cluster", 0))}
 	d.untrusted = a.has("untrusted")
 	for _, v := range a.vals("known") {
-		var sid, life int
-		if _, err := fmt.Sscanf(v, "%d:%d", &sid, &life); err != nil {
+		var sid, life, note int
+		if n, err := fmt.Sscanf(v, "%d:%d:%d", &sid, &life, &note); n < 2 {
 			a.t.Fatalf("%s: %v", a.td.Pos, err)
 		}
-		d.known = append(d.known, zab.Known{SID: quorum.SID(sid), Incarnation: quorum.Incarnation{byte(sid), byte(life)}})
+		d.known = append(d.known, zab.Known{
+			SID: quorum.SID(sid), Incarnation: quorum.Incarnation{byte(sid), byte(life)}, Noted: zxid.Make(1, zxid.Counter(note)),
+		})
 	}
 	n.view = d.clone()
 	for i := range d.len() {

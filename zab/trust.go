@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/zabkeeper/zabkeeper/quorum"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
 
 // A voter whose store was lost has forgotten two things: the entries that it
@@ -40,27 +41,25 @@ func (l *Leader) meet(v *voter, life quorum.Incarnation, untrusted bool) {
 // distrust makes a voter count for nothing until it is adopted.
 func (v *voter) distrust() { *v = voter{sid: v.sid, life: v.life} }
 
-// hear takes over what a voter has noted about others while the epoch is not
-// established. What contradicts the own memory leaves nobody to be believed: which of two
-// incarnations came later cannot be told.
-//
-// What a voter has noted about itself cannot be newer than the memory of the life that it
-// lives: it is what it was told before it was adopted, and may be years old.
-func (l *Leader) hear(from *link, told []Known) {
-	for _, k := range told {
-		own, ok := lookupKnown(l.known, k.SID)
+// hear takes over what a voter has noted later than this server, while the epoch is not
+// established. It may void a promise that was counted, or make one count that was not.
+func (l *Leader) hear(told []Known) {
+	merged, changed := mergeKnown(l.known, told)
+	if !changed {
+		return
+	}
+	l.setKnown(merged)
+	for _, v := range l.voters {
+		p := l.link(v.sid)
+		life, ok := lookupKnown(l.known, v.sid)
 		switch {
-		case k.SID == l.self || ok && own == k.Incarnation:
-			continue
-		case k.SID == from.sid && ok && own == from.life:
-			continue
-		case ok:
-			k.Incarnation = quorum.Incarnation{}
-		}
-		l.remember(k)
-		if v := l.voter(k.SID); v != nil && v.life != k.Incarnation && (v.promised || l.link(v.sid) != nil) {
+		case v == l.me || !ok || v.life.IsZero():
+		case v.trusted && v.life != life:
 			l.event(EventRefused, v.sid, 0, "no longer counted: another incarnation is remembered")
 			v.distrust()
+		case !v.trusted && v.life == life && p != nil && !p.untrusted && !l.cfg.Distrusted.Has(v.sid):
+			l.event(EventSynced, v.sid, 0, "counted: it is the incarnation that others remember")
+			v.trusted, v.promised = true, p.promised
 		}
 	}
 }
@@ -114,13 +113,24 @@ func (l *Leader) noted(sid quorum.SID) quorum.Set {
 	})
 }
 
-// remember notes an incarnation, durably and for the learners.
+// remember notes an incarnation, durably and for the learners. Only the leader of an
+// established epoch has something to note.
 func (l *Leader) remember(k Known) {
-	if merged, changed := mergeKnown(l.known, []Known{k}); changed {
-		l.known, l.step.Known = merged, merged
-		l.outbox.marks |= markKnown
-		l.knownSeq++
+	i, found := findKnown(l.known, k.SID)
+	if found && l.known[i].Incarnation == k.Incarnation && l.known[i].Gone == k.Gone {
+		return
 	}
+	l.notes++
+	k.Noted = zxid.Make(l.epoch, l.notes)
+	merged, _ := mergeKnown(l.known, []Known{k})
+	l.setKnown(merged)
+}
+
+// setKnown makes list the memory, on disk with the step that is being filled.
+func (l *Leader) setKnown(list []Known) {
+	l.known, l.step.Known = list, list
+	l.outbox.marks |= markKnown
+	l.knownSeq++
 }
 
 // spread tells the learners in the live stream what is remembered, if they have not

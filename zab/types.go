@@ -116,7 +116,7 @@ type Message struct {
 	NeedSnap    bool       // AckEpoch: the learner cannot use a DIFF or TRUNC
 	Untrusted   bool       // FollowerInfo, AckEpoch: the learner's store must not be believed
 	History     Summary    // AckEpoch
-	Known       []Known    // NewLeader, Ping, AckEpoch, Ack: remembered incarnations
+	Known       []Known    // LeaderInfo, AckEpoch, NewLeader, Ping, Ack: remembered incarnations
 	Seq         uint64     // Ping
 	Done        bool       // SnapChunk
 }
@@ -128,6 +128,12 @@ type Message struct {
 type Known struct {
 	SID         quorum.SID
 	Incarnation quorum.Incarnation
+	// Gone says that the server was a voter and is none any more; whoever comes under its id when
+	// it is one again counts at once.
+	Gone bool
+	// Noted orders what was ever known under one id: the epoch whose leader noted it, and how
+	// many notes it had made. Of two notes the later is true, whoever still has the other.
+	Noted zxid.ID
 }
 
 // Durable is what a server's disk says when a role starts.

@@ -79,7 +79,7 @@ func appendIdentity(dst []byte, m *zab.Message) []byte {
 		dst = appendSID(dst, 1, k.SID)
 		dst = appendID16(dst, 2, k.Incarnation)
 	}
-	return dst
+	return appendReconfig(dst, m)
 }
 
 func appendEntry(dst []byte, e *zab.Entry) []byte {
@@ -206,7 +206,7 @@ func (r *reader) identity(m *zab.Message) {
 			r.fail("more incarnations than servers")
 		}
 	default:
-		r.skip()
+		r.reconfig(m)
 	}
 }
 
@@ -215,6 +215,13 @@ func (r *reader) identity(m *zab.Message) {
 func (r *reader) check(m *zab.Message) {
 	if m.Kind == zab.KindInvalid {
 		r.fail("message without a kind")
+	}
+	if c, s := m.Membership.Committed, m.Membership.Seen; s != nil && (c == nil || s.Version() < c.Version()) {
+		r.fail("a configuration was seen before one was committed")
+		return
+	}
+	if m.Membership.Seen == nil {
+		m.Membership.Seen = m.Membership.Committed
 	}
 	last := m.History.Base.ID
 	for i, run := range m.History.Runs {

@@ -16,7 +16,7 @@ func AppendNotification(dst []byte, n *fle.Notification) []byte {
 	dst = appendFixed(dst, 5, uint64(n.Vote.Zxid))
 	dst = appendUint(dst, 6, uint64(n.Vote.Epoch))
 	dst = appendUint(dst, 7, n.Round)
-	return appendFixed(dst, 8, uint64(n.Config))
+	return appendConfiguration(dst, 9, n.Config)
 }
 
 // DecodeNotification reads one notification, all of b. It copies; b may be reused.
@@ -39,8 +39,8 @@ func DecodeNotification(b []byte) (fle.Notification, error) {
 			n.Vote.Epoch = r.epoch()
 		case 7:
 			n.Round = r.uint(1<<64 - 1)
-		case 8:
-			n.Config = zxid.ID(r.fixed())
+		case 9:
+			n.Config = r.configuration()
 		default:
 			r.skip()
 		}

@@ -410,11 +410,12 @@ type Notification struct {
 	To    int32                  `protobuf:"zigzag32,2,opt,name=to,proto3" json:"to,omitempty"`
 	State State                  `protobuf:"varint,3,opt,name=state,proto3,enum=zabkeeper.peer.v1.State" json:"state,omitempty"`
 	// The vote.
-	Leader        int32  `protobuf:"zigzag32,4,opt,name=leader,proto3" json:"leader,omitempty"`
-	Zxid          int64  `protobuf:"fixed64,5,opt,name=zxid,proto3" json:"zxid,omitempty"`
-	Epoch         uint32 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Round         uint64 `protobuf:"varint,7,opt,name=round,proto3" json:"round,omitempty"`
-	Config        int64  `protobuf:"fixed64,8,opt,name=config,proto3" json:"config,omitempty"`
+	Leader int32  `protobuf:"zigzag32,4,opt,name=leader,proto3" json:"leader,omitempty"`
+	Zxid   int64  `protobuf:"fixed64,5,opt,name=zxid,proto3" json:"zxid,omitempty"`
+	Epoch  uint32 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Round  uint64 `protobuf:"varint,7,opt,name=round,proto3" json:"round,omitempty"`
+	// The sender's committed configuration, if it has a version.
+	Configuration *Configuration `protobuf:"bytes,9,opt,name=configuration,proto3" json:"configuration,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -498,42 +499,104 @@ func (x *Notification) GetRound() uint64 {
 	return 0
 }
 
-func (x *Notification) GetConfig() int64 {
+func (x *Notification) GetConfiguration() *Configuration {
 	if x != nil {
-		return x.Config
+		return x.Configuration
+	}
+	return nil
+}
+
+// Configuration is a membership of the ensemble as /zookeeper/config shows it, but for the
+// version, which is the zxid of the reconfiguration that proposed it.
+type Configuration struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       int64                  `protobuf:"fixed64,1,opt,name=version,proto3" json:"version,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Configuration) Reset() {
+	*x = Configuration{}
+	mi := &file_peer_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Configuration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Configuration) ProtoMessage() {}
+
+func (x *Configuration) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Configuration.ProtoReflect.Descriptor instead.
+func (*Configuration) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Configuration) GetVersion() int64 {
+	if x != nil {
+		return x.Version
 	}
 	return 0
 }
 
+func (x *Configuration) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 // Message is one message of the learner channel; kind says which fields count.
 type Message struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          Kind                   `protobuf:"varint,1,opt,name=kind,proto3,enum=zabkeeper.peer.v1.Kind" json:"kind,omitempty"`
-	From          int32                  `protobuf:"zigzag32,2,opt,name=from,proto3" json:"from,omitempty"`
-	To            int32                  `protobuf:"zigzag32,3,opt,name=to,proto3" json:"to,omitempty"`
-	Epoch         uint32                 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Zxid          int64                  `protobuf:"fixed64,5,opt,name=zxid,proto3" json:"zxid,omitempty"`
-	Point         *Point                 `protobuf:"bytes,6,opt,name=point,proto3" json:"point,omitempty"`
-	Entries       []*Entry               `protobuf:"bytes,7,rep,name=entries,proto3" json:"entries,omitempty"`
-	Data          []byte                 `protobuf:"bytes,8,opt,name=data,proto3" json:"data,omitempty"`
-	Seq           uint64                 `protobuf:"varint,9,opt,name=seq,proto3" json:"seq,omitempty"`
-	Done          bool                   `protobuf:"varint,10,opt,name=done,proto3" json:"done,omitempty"`
-	Cluster       []byte                 `protobuf:"bytes,11,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	Incarnation   []byte                 `protobuf:"bytes,12,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	Config        int64                  `protobuf:"fixed64,13,opt,name=config,proto3" json:"config,omitempty"`
-	Current       uint32                 `protobuf:"varint,14,opt,name=current,proto3" json:"current,omitempty"`
-	Fresh         bool                   `protobuf:"varint,15,opt,name=fresh,proto3" json:"fresh,omitempty"`
-	NeedSnap      bool                   `protobuf:"varint,16,opt,name=need_snap,json=needSnap,proto3" json:"need_snap,omitempty"`
-	Untrusted     bool                   `protobuf:"varint,17,opt,name=untrusted,proto3" json:"untrusted,omitempty"`
-	History       *Summary               `protobuf:"bytes,18,opt,name=history,proto3" json:"history,omitempty"`
-	Known         []*Known               `protobuf:"bytes,19,rep,name=known,proto3" json:"known,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Kind        Kind                   `protobuf:"varint,1,opt,name=kind,proto3,enum=zabkeeper.peer.v1.Kind" json:"kind,omitempty"`
+	From        int32                  `protobuf:"zigzag32,2,opt,name=from,proto3" json:"from,omitempty"`
+	To          int32                  `protobuf:"zigzag32,3,opt,name=to,proto3" json:"to,omitempty"`
+	Epoch       uint32                 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Zxid        int64                  `protobuf:"fixed64,5,opt,name=zxid,proto3" json:"zxid,omitempty"`
+	Point       *Point                 `protobuf:"bytes,6,opt,name=point,proto3" json:"point,omitempty"`
+	Entries     []*Entry               `protobuf:"bytes,7,rep,name=entries,proto3" json:"entries,omitempty"`
+	Data        []byte                 `protobuf:"bytes,8,opt,name=data,proto3" json:"data,omitempty"`
+	Seq         uint64                 `protobuf:"varint,9,opt,name=seq,proto3" json:"seq,omitempty"`
+	Done        bool                   `protobuf:"varint,10,opt,name=done,proto3" json:"done,omitempty"`
+	Cluster     []byte                 `protobuf:"bytes,11,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Incarnation []byte                 `protobuf:"bytes,12,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Config      int64                  `protobuf:"fixed64,13,opt,name=config,proto3" json:"config,omitempty"`
+	Current     uint32                 `protobuf:"varint,14,opt,name=current,proto3" json:"current,omitempty"`
+	Fresh       bool                   `protobuf:"varint,15,opt,name=fresh,proto3" json:"fresh,omitempty"`
+	NeedSnap    bool                   `protobuf:"varint,16,opt,name=need_snap,json=needSnap,proto3" json:"need_snap,omitempty"`
+	Untrusted   bool                   `protobuf:"varint,17,opt,name=untrusted,proto3" json:"untrusted,omitempty"`
+	History     *Summary               `protobuf:"bytes,18,opt,name=history,proto3" json:"history,omitempty"`
+	Known       []*Known               `protobuf:"bytes,19,rep,name=known,proto3" json:"known,omitempty"`
+	// A Proposal's, Inform's: what the last entry proposes.
+	Proposed *Configuration `protobuf:"bytes,20,opt,name=proposed,proto3" json:"proposed,omitempty"`
+	// A Commit's, Inform's: the configuration is in force, under this leader.
+	Activate   bool  `protobuf:"varint,21,opt,name=activate,proto3" json:"activate,omitempty"`
+	Designated int32 `protobuf:"zigzag32,22,opt,name=designated,proto3" json:"designated,omitempty"`
+	// LeaderInfo's, NewLeader's; seen is left out if it is the committed one.
+	Committed     *Configuration `protobuf:"bytes,23,opt,name=committed,proto3" json:"committed,omitempty"`
+	Seen          *Configuration `protobuf:"bytes,24,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_peer_proto_msgTypes[2]
+	mi := &file_peer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -545,7 +608,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[2]
+	mi := &file_peer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -558,7 +621,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{2}
+	return file_peer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Message) GetKind() Kind {
@@ -694,6 +757,41 @@ func (x *Message) GetKnown() []*Known {
 	return nil
 }
 
+func (x *Message) GetProposed() *Configuration {
+	if x != nil {
+		return x.Proposed
+	}
+	return nil
+}
+
+func (x *Message) GetActivate() bool {
+	if x != nil {
+		return x.Activate
+	}
+	return false
+}
+
+func (x *Message) GetDesignated() int32 {
+	if x != nil {
+		return x.Designated
+	}
+	return 0
+}
+
+func (x *Message) GetCommitted() *Configuration {
+	if x != nil {
+		return x.Committed
+	}
+	return nil
+}
+
+func (x *Message) GetSeen() *Configuration {
+	if x != nil {
+		return x.Seen
+	}
+	return nil
+}
+
 // Point is a place in a history: a zxid and the running hash up to it.
 type Point struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -705,7 +803,7 @@ type Point struct {
 
 func (x *Point) Reset() {
 	*x = Point{}
-	mi := &file_peer_proto_msgTypes[3]
+	mi := &file_peer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -717,7 +815,7 @@ func (x *Point) String() string {
 func (*Point) ProtoMessage() {}
 
 func (x *Point) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[3]
+	mi := &file_peer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -730,7 +828,7 @@ func (x *Point) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Point.ProtoReflect.Descriptor instead.
 func (*Point) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{3}
+	return file_peer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Point) GetZxid() int64 {
@@ -760,7 +858,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_peer_proto_msgTypes[4]
+	mi := &file_peer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -772,7 +870,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[4]
+	mi := &file_peer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -785,7 +883,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{4}
+	return file_peer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Entry) GetZxid() int64 {
@@ -828,7 +926,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_peer_proto_msgTypes[5]
+	mi := &file_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -840,7 +938,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[5]
+	mi := &file_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -853,7 +951,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{5}
+	return file_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Run) GetEpoch() uint32 {
@@ -888,7 +986,7 @@ type Summary struct {
 
 func (x *Summary) Reset() {
 	*x = Summary{}
-	mi := &file_peer_proto_msgTypes[6]
+	mi := &file_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +998,7 @@ func (x *Summary) String() string {
 func (*Summary) ProtoMessage() {}
 
 func (x *Summary) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[6]
+	mi := &file_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1011,7 @@ func (x *Summary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Summary.ProtoReflect.Descriptor instead.
 func (*Summary) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{6}
+	return file_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Summary) GetBase() *Point {
@@ -941,7 +1039,7 @@ type Known struct {
 
 func (x *Known) Reset() {
 	*x = Known{}
-	mi := &file_peer_proto_msgTypes[7]
+	mi := &file_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1051,7 @@ func (x *Known) String() string {
 func (*Known) ProtoMessage() {}
 
 func (x *Known) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[7]
+	mi := &file_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1064,7 @@ func (x *Known) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Known.ProtoReflect.Descriptor instead.
 func (*Known) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{7}
+	return file_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Known) GetSid() int32 {
@@ -997,7 +1095,7 @@ const file_peer_proto_rawDesc = "" +
 	"\acluster\x18\x05 \x01(\fR\acluster\x12 \n" +
 	"\vincarnation\x18\x06 \x01(\fR\vincarnation\x12\x16\n" +
 	"\x06config\x18\a \x01(\x10R\x06config\x124\n" +
-	"\arefusal\x18\b \x01(\x0e2\x1a.zabkeeper.peer.v1.RefusalR\arefusal\"\xd2\x01\n" +
+	"\arefusal\x18\b \x01(\x0e2\x1a.zabkeeper.peer.v1.RefusalR\arefusal\"\x88\x02\n" +
 	"\fNotification\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x11R\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\x11R\x02to\x12.\n" +
@@ -1005,8 +1103,11 @@ const file_peer_proto_rawDesc = "" +
 	"\x06leader\x18\x04 \x01(\x11R\x06leader\x12\x12\n" +
 	"\x04zxid\x18\x05 \x01(\x10R\x04zxid\x12\x14\n" +
 	"\x05epoch\x18\x06 \x01(\rR\x05epoch\x12\x14\n" +
-	"\x05round\x18\a \x01(\x04R\x05round\x12\x16\n" +
-	"\x06config\x18\b \x01(\x10R\x06config\"\xc7\x04\n" +
+	"\x05round\x18\a \x01(\x04R\x05round\x12F\n" +
+	"\rconfiguration\x18\t \x01(\v2 .zabkeeper.peer.v1.ConfigurationR\rconfigurationJ\x04\b\b\x10\t\"=\n" +
+	"\rConfiguration\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x10R\aversion\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\xb7\x06\n" +
 	"\aMessage\x12+\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x17.zabkeeper.peer.v1.KindR\x04kind\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\x11R\x04from\x12\x0e\n" +
@@ -1027,7 +1128,14 @@ const file_peer_proto_rawDesc = "" +
 	"\tneed_snap\x18\x10 \x01(\bR\bneedSnap\x12\x1c\n" +
 	"\tuntrusted\x18\x11 \x01(\bR\tuntrusted\x124\n" +
 	"\ahistory\x18\x12 \x01(\v2\x1a.zabkeeper.peer.v1.SummaryR\ahistory\x12.\n" +
-	"\x05known\x18\x13 \x03(\v2\x18.zabkeeper.peer.v1.KnownR\x05known\"/\n" +
+	"\x05known\x18\x13 \x03(\v2\x18.zabkeeper.peer.v1.KnownR\x05known\x12<\n" +
+	"\bproposed\x18\x14 \x01(\v2 .zabkeeper.peer.v1.ConfigurationR\bproposed\x12\x1a\n" +
+	"\bactivate\x18\x15 \x01(\bR\bactivate\x12\x1e\n" +
+	"\n" +
+	"designated\x18\x16 \x01(\x11R\n" +
+	"designated\x12>\n" +
+	"\tcommitted\x18\x17 \x01(\v2 .zabkeeper.peer.v1.ConfigurationR\tcommitted\x124\n" +
+	"\x04seen\x18\x18 \x01(\v2 .zabkeeper.peer.v1.ConfigurationR\x04seen\"/\n" +
 	"\x05Point\x12\x12\n" +
 	"\x04zxid\x18\x01 \x01(\x10R\x04zxid\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\x06R\x04hash\"W\n" +
@@ -1102,37 +1210,42 @@ func file_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_peer_proto_goTypes = []any{
-	(Channel)(0),         // 0: zabkeeper.peer.v1.Channel
-	(Refusal)(0),         // 1: zabkeeper.peer.v1.Refusal
-	(State)(0),           // 2: zabkeeper.peer.v1.State
-	(Kind)(0),            // 3: zabkeeper.peer.v1.Kind
-	(*Hello)(nil),        // 4: zabkeeper.peer.v1.Hello
-	(*Notification)(nil), // 5: zabkeeper.peer.v1.Notification
-	(*Message)(nil),      // 6: zabkeeper.peer.v1.Message
-	(*Point)(nil),        // 7: zabkeeper.peer.v1.Point
-	(*Entry)(nil),        // 8: zabkeeper.peer.v1.Entry
-	(*Run)(nil),          // 9: zabkeeper.peer.v1.Run
-	(*Summary)(nil),      // 10: zabkeeper.peer.v1.Summary
-	(*Known)(nil),        // 11: zabkeeper.peer.v1.Known
+	(Channel)(0),          // 0: zabkeeper.peer.v1.Channel
+	(Refusal)(0),          // 1: zabkeeper.peer.v1.Refusal
+	(State)(0),            // 2: zabkeeper.peer.v1.State
+	(Kind)(0),             // 3: zabkeeper.peer.v1.Kind
+	(*Hello)(nil),         // 4: zabkeeper.peer.v1.Hello
+	(*Notification)(nil),  // 5: zabkeeper.peer.v1.Notification
+	(*Configuration)(nil), // 6: zabkeeper.peer.v1.Configuration
+	(*Message)(nil),       // 7: zabkeeper.peer.v1.Message
+	(*Point)(nil),         // 8: zabkeeper.peer.v1.Point
+	(*Entry)(nil),         // 9: zabkeeper.peer.v1.Entry
+	(*Run)(nil),           // 10: zabkeeper.peer.v1.Run
+	(*Summary)(nil),       // 11: zabkeeper.peer.v1.Summary
+	(*Known)(nil),         // 12: zabkeeper.peer.v1.Known
 }
 var file_peer_proto_depIdxs = []int32{
 	0,  // 0: zabkeeper.peer.v1.Hello.channel:type_name -> zabkeeper.peer.v1.Channel
 	1,  // 1: zabkeeper.peer.v1.Hello.refusal:type_name -> zabkeeper.peer.v1.Refusal
 	2,  // 2: zabkeeper.peer.v1.Notification.state:type_name -> zabkeeper.peer.v1.State
-	3,  // 3: zabkeeper.peer.v1.Message.kind:type_name -> zabkeeper.peer.v1.Kind
-	7,  // 4: zabkeeper.peer.v1.Message.point:type_name -> zabkeeper.peer.v1.Point
-	8,  // 5: zabkeeper.peer.v1.Message.entries:type_name -> zabkeeper.peer.v1.Entry
-	10, // 6: zabkeeper.peer.v1.Message.history:type_name -> zabkeeper.peer.v1.Summary
-	11, // 7: zabkeeper.peer.v1.Message.known:type_name -> zabkeeper.peer.v1.Known
-	7,  // 8: zabkeeper.peer.v1.Summary.base:type_name -> zabkeeper.peer.v1.Point
-	9,  // 9: zabkeeper.peer.v1.Summary.runs:type_name -> zabkeeper.peer.v1.Run
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	6,  // 3: zabkeeper.peer.v1.Notification.configuration:type_name -> zabkeeper.peer.v1.Configuration
+	3,  // 4: zabkeeper.peer.v1.Message.kind:type_name -> zabkeeper.peer.v1.Kind
+	8,  // 5: zabkeeper.peer.v1.Message.point:type_name -> zabkeeper.peer.v1.Point
+	9,  // 6: zabkeeper.peer.v1.Message.entries:type_name -> zabkeeper.peer.v1.Entry
+	11, // 7: zabkeeper.peer.v1.Message.history:type_name -> zabkeeper.peer.v1.Summary
+	12, // 8: zabkeeper.peer.v1.Message.known:type_name -> zabkeeper.peer.v1.Known
+	6,  // 9: zabkeeper.peer.v1.Message.proposed:type_name -> zabkeeper.peer.v1.Configuration
+	6,  // 10: zabkeeper.peer.v1.Message.committed:type_name -> zabkeeper.peer.v1.Configuration
+	6,  // 11: zabkeeper.peer.v1.Message.seen:type_name -> zabkeeper.peer.v1.Configuration
+	8,  // 12: zabkeeper.peer.v1.Summary.base:type_name -> zabkeeper.peer.v1.Point
+	10, // 13: zabkeeper.peer.v1.Summary.runs:type_name -> zabkeeper.peer.v1.Run
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_peer_proto_init() }
@@ -1146,7 +1259,7 @@ func file_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_proto_rawDesc), len(file_peer_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
