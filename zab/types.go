@@ -149,6 +149,9 @@ type Durable struct {
 	Committed zxid.ID
 	// Known are the incarnations of voters ever seen synchronised, by sid.
 	Known []Known
+	// Membership is what was written with the history; zero as long as nothing was. Roles work
+	// with Config.Membership, which the driver makes of it.
+	Membership quorum.Membership
 	// Untrusted is set when the store is empty or damaged in a way that may have
 	// lost acknowledged transactions; the server then abstains (hazards H-20, H-40, H-51).
 	Untrusted bool

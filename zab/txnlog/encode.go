@@ -155,13 +155,14 @@ func (l *Log) encodeEntry(gen uint32, e *zab.Entry) {
 
 // encodeMeta adds the records that the group changes, as they are behind it.
 func (l *Log) encodeMeta(group []item) error {
-	var identity, epochs, history, known, intent bool
+	var identity, epochs, history, known, members, intent bool
 	for i := range group {
 		if p := group[i].step; p != nil {
 			identity = identity || !p.Cluster.IsZero()
 			epochs = epochs || p.Promise != nil || p.Current != nil
 			history = history || p.Install != nil
 			known = known || p.Known != nil
+			members = members || !p.Membership.IsZero()
 			intent = intent || p.Install != nil
 		}
 	}
@@ -176,6 +177,7 @@ func (l *Log) encodeMeta(group []item) error {
 	set(epochs, kindEpochs, s.epochs.encode)
 	set(history, kindHistory, s.history.encode)
 	set(known, kindKnown, func() []byte { return encodeKnown(s.known) })
+	set(members, kindMembers, func() []byte { return encodeMembers(s.members) })
 	set(intent && s.intent != nil, kindIntent, func() []byte { return encodeIntent(*s.intent) })
 	return errors.Join(errs...)
 }

@@ -132,6 +132,7 @@ func (l *Log) Durable() zab.Durable {
 		History:     l.now.summary(),
 		Committed:   l.now.committed,
 		Known:       slices.Clone(l.now.known),
+		Membership:  l.now.members,
 		Untrusted:   l.now.untrusted,
 	}
 }

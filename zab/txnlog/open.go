@@ -238,6 +238,7 @@ func (l *Log) load(fresh bool) (created bool, err error) {
 		{kindEpochs, false, func(r []byte) (err error) { s.epochs, err = decodeEpochs(r); return }},
 		{kindHistory, false, func(r []byte) (err error) { s.history, err = decodeHistory(r); return }},
 		{kindKnown, true, func(r []byte) (err error) { s.known, err = decodeKnown(r); return }},
+		{kindMembers, true, func(r []byte) (err error) { s.members, err = decodeMembers(r); return }},
 		{kindIntent, true, func(r []byte) (err error) {
 			at, err := decodeIntent(r)
 			s.intent = &at
@@ -318,10 +319,11 @@ func (l *Log) adopt() error {
 			Detail: fmt.Sprintf("recorded is server %v, configured %v", l.now.sid, l.cfg.SID),
 		}
 	}
-	l.now.sid, l.now.known = l.cfg.SID, nil
+	l.now.sid, l.now.known, l.now.members = l.cfg.SID, nil, quorum.Membership{}
 	err := errors.Join(
 		l.batch.Set(kindIdentity.key(), l.now.identity.encode(), nil),
-		l.batch.Delete(kindKnown.key(), nil))
+		l.batch.Delete(kindKnown.key(), nil),
+		l.batch.Delete(kindMembers.key(), nil))
 	if err != nil {
 		return fault("write", l.cfg.Dir, err)
 	}

@@ -34,6 +34,7 @@ const (
 	kindHistory   kind = 'h'
 	kindKnown     kind = 'k'
 	kindIntent    kind = 's'
+	kindMembers   kind = 'c'
 	kindWatermark kind = 'w' // not a key: the WATERMARK file
 )
 
@@ -264,13 +265,21 @@ func parsePoint(f []byte) zxid.Point {
 	return zxid.Point{ID: zxid.ID(binary.BigEndian.Uint64(f)), Hash: binary.BigEndian.Uint64(f[8:])}
 }
 
-const knownLen = 2 + 16
+const (
+	knownLen = 2 + 1 + 16 + 8
+	flagGone = 1
+)
 
 func encodeKnown(known []zab.Known) []byte {
 	f := make([]byte, 0, knownLen*len(known))
 	for _, k := range known {
 		f = binary.BigEndian.AppendUint16(f, uint16(k.SID))
-		f = append(f, k.Incarnation[:]...)
+		var flags byte
+		if k.Gone {
+			flags |= flagGone
+		}
+		f = append(append(f, flags), k.Incarnation[:]...)
+		f = binary.BigEndian.AppendUint64(f, uint64(k.Noted))
 	}
 	return seal(kindKnown, f)
 }
@@ -286,9 +295,12 @@ func decodeKnown(r []byte) ([]zab.Known, error) {
 	var known []zab.Known
 	last := quorum.None
 	for ; len(f) > 0; f = f[knownLen:] {
-		k := zab.Known{SID: quorum.SID(binary.BigEndian.Uint16(f))}
-		copy(k.Incarnation[:], f[2:])
-		if k.SID <= last || k.SID > quorum.MaxSID {
+		k := zab.Known{
+			SID: quorum.SID(binary.BigEndian.Uint16(f)), Gone: f[2]&flagGone != 0,
+			Noted: zxid.ID(binary.BigEndian.Uint64(f[19:])),
+		}
+		copy(k.Incarnation[:], f[3:])
+		if k.SID <= last || k.SID > quorum.MaxSID || f[2]&^flagGone != 0 || k.Noted < 0 {
 			return nil, fmt.Errorf("%w: known incarnations: server %d after %d", errRecord, k.SID, last)
 		}
 		last = k.SID

@@ -20,7 +20,16 @@ func samples() map[kind]struct {
 	id := identity{sid: 7, incarnation: quorum.Incarnation{1, 2}, cluster: quorum.ClusterID{3}}
 	ep := epochs{promise: zab.Promise{Epoch: 5, Leader: 2}, current: 4}
 	hi := history{gen: 3, base: zxid.Point{ID: zxid.Make(2, 9), Hash: 1 << 63}, committed: zxid.Make(2, 11), untrusted: true}
-	kn := []zab.Known{{SID: 0, Incarnation: quorum.Incarnation{1}}, {SID: 255, Incarnation: quorum.Incarnation{2}}}
+	kn := []zab.Known{{SID: 0, Incarnation: quorum.Incarnation{1}, Noted: zxid.Make(3, 1)}, {SID: 255, Gone: true, Noted: 9}}
+	committed, err := quorum.ParseEnsemble("server.1=a:1:2\nserver.2=b:1:2:observer\nversion=100000000")
+	if err != nil {
+		panic(err)
+	}
+	seen, err := quorum.ParseEnsemble("server.1=a:1:2;2181\nserver.3=c:1:2\ngroup.1=1:3\nversion=100000007")
+	if err != nil {
+		panic(err)
+	}
+	me := quorum.Membership{Committed: committed, Seen: seen}
 	in := zxid.Point{ID: zxid.Make(8, 1), Hash: 99}
 	wm := watermark{incarnation: quorum.Incarnation{8}, at: in, promised: 9}
 	type sample = struct {
@@ -45,6 +54,10 @@ func samples() map[kind]struct {
 		kindKnown: {
 			encodeKnown(kn), kn, func(r []byte) (any, error) { return decodeKnown(r) },
 			func(v any) []byte { return encodeKnown(v.([]zab.Known)) },
+		},
+		kindMembers: {
+			encodeMembers(me), me, func(r []byte) (any, error) { return decodeMembers(r) },
+			func(v any) []byte { return encodeMembers(v.(quorum.Membership)) },
 		},
 		kindIntent: {
 			encodeIntent(in), in, func(r []byte) (any, error) { return decodeIntent(r) },

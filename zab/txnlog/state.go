@@ -1,6 +1,7 @@
 package txnlog
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -19,9 +20,10 @@ type state struct {
 	identity
 	epochs
 	history
-	known  []zab.Known // never changed in place
-	runs   []zab.Run   // owned; the epochs above base, ascending
-	intent *zxid.Point // never changed in place
+	known   []zab.Known // never changed in place
+	members quorum.Membership
+	runs    []zab.Run   // owned; the epochs above base, ascending
+	intent  *zxid.Point // never changed in place
 }
 
 // copyFrom makes s equal to o, reusing the memory of s.
@@ -190,7 +192,7 @@ func (s *state) step(p *zab.Persist, g *staging) error {
 	if last.ID < s.committed {
 		return fmt.Errorf("%w: history would end at %v, committed %v", ErrCommitted, last.ID, s.committed)
 	}
-	if err := checkKnown(p.Known); err != nil {
+	if err := errors.Join(checkKnown(p.Known), checkMembers(p.Membership)); err != nil {
 		return err
 	}
 	if last.ID.Epoch() > ep.current {
@@ -258,5 +260,8 @@ func (s *state) apply(p *zab.Persist, g *staging, ep epochs) {
 	if p.Known != nil {
 		s.known = slices.Clone(p.Known)
 		slices.SortFunc(s.known, func(a, b zab.Known) int { return int(a.SID) - int(b.SID) })
+	}
+	if !p.Membership.IsZero() {
+		s.members = p.Membership
 	}
 }
