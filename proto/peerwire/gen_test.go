@@ -96,9 +96,43 @@ func genKnown() *rapid.Generator[[]zab.Known] {
 		set := quorum.SetOf(rapid.SliceOfN(genSID(), 0, 5).Draw(t, "known")...)
 		var out []zab.Known
 		for sid := range set.All() {
-			out = append(out, zab.Known{SID: sid, Incarnation: genID16().Draw(t, "incarnation")})
+			out = append(out, zab.Known{
+				SID: sid, Incarnation: genID16().Draw(t, "incarnation"), Gone: rapid.Bool().Draw(t, "gone"),
+				Noted: max(genZxid().Draw(t, "noted"), 0),
+			})
 		}
 		return out
+	})
+}
+
+// genConfiguration draws a membership, or none.
+func genConfiguration() *rapid.Generator[*quorum.Ensemble] {
+	return rapid.Custom(func(t *rapid.T) *quorum.Ensemble {
+		var members []quorum.Member
+		for sid := range quorum.SetOf(rapid.SliceOfN(genSID(), 0, 4).Draw(t, "members")...).All() {
+			host := quorum.HostPorts{Host: "h" + sid.String(), QuorumPort: 1, ElectionPort: 2}
+			members = append(members, quorum.Member{SID: sid, Role: quorum.Role(rapid.IntRange(0, 1).Draw(t, "role")), Quorum: []quorum.HostPorts{host}})
+		}
+		if len(members) == 0 {
+			return nil
+		}
+		e, err := quorum.NewEnsemble(max(genZxid().Draw(t, "version"), 0), members)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	})
+}
+
+// genMembership draws configurations as they may be: none, one, or a newer one beside it.
+func genMembership() *rapid.Generator[quorum.Membership] {
+	return rapid.Custom(func(t *rapid.T) quorum.Membership {
+		committed := genConfiguration().Draw(t, "committed")
+		seen := genConfiguration().Draw(t, "seen")
+		if committed == nil || seen == nil || seen.Version() < committed.Version() {
+			return quorum.Stable(committed)
+		}
+		return quorum.Membership{Committed: committed, Seen: seen}
 	})
 }
 
@@ -110,8 +144,14 @@ func genMessage() *rapid.Generator[zab.Message] {
 		}
 	}
 	return rapid.Custom(func(t *rapid.T) zab.Message {
+		activate, designated := rapid.Bool().Draw(t, "activate"), quorum.SID(0)
+		if activate {
+			designated = genSID().Draw(t, "designated")
+		}
 		return zab.Message{
-			Kind: rapid.SampledFrom(all).Draw(t, "kind"), From: genSID().Draw(t, "from"), To: genSID().Draw(t, "to"),
+			Activate: activate, Designated: designated, Proposed: genConfiguration().Draw(t, "proposed"),
+			Membership: genMembership().Draw(t, "membership"),
+			Kind:       rapid.SampledFrom(all).Draw(t, "kind"), From: genSID().Draw(t, "from"), To: genSID().Draw(t, "to"),
 			Epoch: genEpoch().Draw(t, "epoch"), Zxid: genZxid().Draw(t, "zxid"), Point: genPoint().Draw(t, "point"),
 			Entries: genEntries().Draw(t, "entries"), Data: genData().Draw(t, "data"),
 			Cluster: genID16().Draw(t, "cluster"), Incarnation: genID16().Draw(t, "incarnation"),
@@ -133,7 +173,7 @@ func genNotification() *rapid.Generator[fle.Notification] {
 			From: genSID().Draw(t, "from"), To: genSID().Draw(t, "to"),
 			State: fle.State(rapid.IntRange(0, 3).Draw(t, "state")),
 			Vote:  fle.Vote{Leader: leader, Zxid: genZxid().Draw(t, "zxid"), Epoch: genEpoch().Draw(t, "epoch")},
-			Round: rapid.Uint64().Draw(t, "round"), Config: genZxid().Draw(t, "config"),
+			Round: rapid.Uint64().Draw(t, "round"), Config: genConfiguration().Draw(t, "config"),
 		}
 	})
 }
@@ -182,16 +222,30 @@ func messagePB(m *zab.Message) *zabpb.Message {
 		pb.History.Runs = append(pb.History.Runs, &zabpb.Run{Epoch: uint32(r.Epoch), Last: uint32(r.Last), Hash: r.Hash})
 	}
 	for _, k := range m.Known {
-		pb.Known = append(pb.Known, &zabpb.Known{Sid: int32(k.SID), Incarnation: id16PB(k.Incarnation)})
+		pb.Known = append(pb.Known, &zabpb.Known{
+			Sid: int32(k.SID), Incarnation: id16PB(k.Incarnation), Gone: k.Gone, Noted: int64(k.Noted),
+		})
+	}
+	pb.Proposed, pb.Activate, pb.Designated = configurationPB(m.Proposed), m.Activate, int32(m.Designated)
+	pb.Committed = configurationPB(m.Membership.Committed)
+	if m.Membership.Seen != m.Membership.Committed {
+		pb.Seen = configurationPB(m.Membership.Seen)
 	}
 	return pb
+}
+
+func configurationPB(e *quorum.Ensemble) *zabpb.Configuration {
+	if e == nil {
+		return nil
+	}
+	return &zabpb.Configuration{Version: int64(e.Version()), Text: e.String()}
 }
 
 func notificationPB(n *fle.Notification) *zabpb.Notification {
 	return &zabpb.Notification{
 		From: int32(n.From), To: int32(n.To), State: zabpb.State(zabpb.State_value["STATE_"+n.State.String()]),
 		Leader: int32(n.Vote.Leader), Zxid: int64(n.Vote.Zxid), Epoch: uint32(n.Vote.Epoch),
-		Round: n.Round, Config: int64(n.Config),
+		Round: n.Round, Configuration: configurationPB(n.Config),
 	}
 }
 

@@ -16,8 +16,9 @@ const Version = 1
 // introduced itself nothing longer is read.
 const MaxHello = 512
 
-// MaxNotification bounds the encoded size of a fle.Notification, in bytes.
-const MaxNotification = 512
+// MaxNotification bounds the encoded size of a fle.Notification, in bytes: nearly all of it may
+// be a configuration.
+const MaxNotification = 32 << 10
 
 // Channel is the purpose of a connection.
 type Channel uint8

@@ -74,10 +74,13 @@ func appendIdentity(dst []byte, m *zab.Message) []byte {
 	dst = appendBool(dst, 17, m.Untrusted)
 	dst = appendSummary(dst, 18, &m.History)
 	for _, k := range m.Known {
-		n := sizeUint(1, zigzag(k.SID)) + sizeID16(2, k.Incarnation)
+		n := sizeUint(1, zigzag(k.SID)) + sizeID16(2, k.Incarnation) +
+			sizeUint(3, protowire.EncodeBool(k.Gone)) + sizeFixed(4, uint64(k.Noted))
 		dst = appendHead(dst, 19, n)
 		dst = appendSID(dst, 1, k.SID)
 		dst = appendID16(dst, 2, k.Incarnation)
+		dst = appendBool(dst, 3, k.Gone)
+		dst = appendFixed(dst, 4, uint64(k.Noted))
 	}
 	return appendReconfig(dst, m)
 }
@@ -232,8 +235,12 @@ func (r *reader) check(m *zab.Message) {
 		}
 		last = id
 	}
-	for i := 1; i < len(m.Known); i++ {
-		if m.Known[i].SID <= m.Known[i-1].SID {
+	for i := range m.Known {
+		if m.Known[i].Noted < 0 {
+			r.fail("a note before all others")
+			return
+		}
+		if i > 0 && m.Known[i].SID <= m.Known[i-1].SID {
 			r.fail("incarnations do not ascend by server id")
 			return
 		}
@@ -336,6 +343,10 @@ func (r *reader) known() zab.Known {
 			k.SID = sub.sid(0)
 		case 2:
 			k.Incarnation = sub.id16()
+		case 3:
+			k.Gone = sub.bool()
+		case 4:
+			k.Noted = zxid.ID(sub.fixed())
 		default:
 			sub.skip()
 		}

@@ -1030,9 +1030,13 @@ func (x *Summary) GetRuns() []*Run {
 
 // Known is the remembered incarnation of a voter; lists are sorted by sid.
 type Known struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Sid           int32                  `protobuf:"zigzag32,1,opt,name=sid,proto3" json:"sid,omitempty"`
-	Incarnation   []byte                 `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Sid         int32                  `protobuf:"zigzag32,1,opt,name=sid,proto3" json:"sid,omitempty"`
+	Incarnation []byte                 `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// gone: it is no voter any more.
+	Gone bool `protobuf:"varint,3,opt,name=gone,proto3" json:"gone,omitempty"`
+	// noted orders what was ever known of one server.
+	Noted         int64 `protobuf:"fixed64,4,opt,name=noted,proto3" json:"noted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1079,6 +1083,20 @@ func (x *Known) GetIncarnation() []byte {
 		return x.Incarnation
 	}
 	return nil
+}
+
+func (x *Known) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+func (x *Known) GetNoted() int64 {
+	if x != nil {
+		return x.Noted
+	}
+	return 0
 }
 
 var File_peer_proto protoreflect.FileDescriptor
@@ -1150,10 +1168,12 @@ const file_peer_proto_rawDesc = "" +
 	"\x04hash\x18\x03 \x01(\x06R\x04hash\"c\n" +
 	"\aSummary\x12,\n" +
 	"\x04base\x18\x01 \x01(\v2\x18.zabkeeper.peer.v1.PointR\x04base\x12*\n" +
-	"\x04runs\x18\x02 \x03(\v2\x16.zabkeeper.peer.v1.RunR\x04runs\";\n" +
+	"\x04runs\x18\x02 \x03(\v2\x16.zabkeeper.peer.v1.RunR\x04runs\"e\n" +
 	"\x05Known\x12\x10\n" +
 	"\x03sid\x18\x01 \x01(\x11R\x03sid\x12 \n" +
-	"\vincarnation\x18\x02 \x01(\fR\vincarnation*M\n" +
+	"\vincarnation\x18\x02 \x01(\fR\vincarnation\x12\x12\n" +
+	"\x04gone\x18\x03 \x01(\bR\x04gone\x12\x14\n" +
+	"\x05noted\x18\x04 \x01(\x10R\x05noted*M\n" +
 	"\aChannel\x12\x17\n" +
 	"\x13CHANNEL_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10CHANNEL_ELECTION\x10\x01\x12\x13\n" +
