@@ -116,7 +116,7 @@ func (srv *server) start() {
 	p.app = newApplier(p, srv.disk.saved.clone())
 	p.reconcile()
 	p.fle = fle.New(fle.Config{
-		Self: srv.sid, Role: srv.role, Ensemble: s.ensemble,
+		Self: srv.sid, Membership: quorum.Stable(s.ensemble),
 		FinalizeTicks:  int(finalizeWait / electionTick),
 		MinNotifyTicks: int(minNotify / electionTick), MaxNotifyTicks: int(maxNotify / electionTick),
 	})

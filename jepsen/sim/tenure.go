@@ -69,7 +69,7 @@ func (p *process) beginTenure(outcome *fle.Outcome) {
 	p.must(p.disk.log.DropStaged())
 	p.disk.model.staged = nil
 	cfg := zab.Config{
-		Self: p.sid, Ensemble: p.s.ensemble, Durable: p.durable(),
+		Self: p.sid, Membership: quorum.Stable(p.s.ensemble), Durable: p.durable(),
 		InitTicks: 2 * initLimit, SyncTicks: 2 * syncLimit,
 		NeedSnap: p.needSnap, Heard: p.heard, DeliverDurable: true, Limits: p.s.limits,
 	}

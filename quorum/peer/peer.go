@@ -63,7 +63,6 @@ func New(cfg Config) (*Peer, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	member, _ := cfg.Ensemble.Member(cfg.Self)
 	p := &Peer{
 		cfg:    cfg,
 		quiet:  quiet.New(quiet.Config{Logger: cfg.Logger}),
@@ -72,8 +71,7 @@ func New(cfg Config) (*Peer, error) {
 		seen:   make(map[quorum.SID]quorum.Incarnation),
 		fle: fle.New(fle.Config{
 			Self:           cfg.Self,
-			Role:           member.Role,
-			Ensemble:       cfg.Ensemble,
+			Membership:     quorum.Stable(cfg.Ensemble),
 			FinalizeTicks:  electionTicks(cfg.Finalize),
 			MinNotifyTicks: electionTicks(cfg.MinNotify),
 			MaxNotifyTicks: electionTicks(cfg.MaxNotify),

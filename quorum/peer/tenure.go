@@ -111,13 +111,13 @@ func (t *tenure) takeRole() {
 	p := t.p
 	d := p.cfg.Log.Durable()
 	cfg := zab.Config{
-		Self:      p.cfg.Self,
-		Ensemble:  p.cfg.Ensemble,
-		Durable:   d,
-		InitTicks: 2 * p.cfg.InitLimit,
-		SyncTicks: 2 * p.cfg.SyncLimit,
-		NeedSnap:  p.needSnap,
-		Heard:     p.heard,
+		Self:       p.cfg.Self,
+		Membership: quorum.Stable(p.cfg.Ensemble),
+		Durable:    d,
+		InitTicks:  2 * p.cfg.InitLimit,
+		SyncTicks:  2 * p.cfg.SyncLimit,
+		NeedSnap:   p.needSnap,
+		Heard:      p.heard,
 		// The tree is flushed at times of its own; what it holds must be in the log already.
 		DeliverDurable: true,
 		Limits:         p.cfg.Limits,
