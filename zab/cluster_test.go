@@ -296,7 +296,7 @@ func (f *fuzz) wipe() {
 			return false
 		}
 		for _, o := range f.nodes {
-			if o.voter() && o != n && !slices.Contains(o.disk.known, zab.Known{SID: n.sid, Incarnation: n.disk.incarnation}) {
+			if o.voter() && o != n && !o.remembers(n) {
 				return false
 			}
 		}
@@ -305,6 +305,10 @@ func (f *fuzz) wipe() {
 	if n != nil {
 		n.wipe()
 	}
+}
+
+func (n *node) remembers(o *node) bool {
+	return slices.ContainsFunc(n.disk.known, func(k zab.Known) bool { return k.SID == o.sid && k.Incarnation == o.disk.incarnation })
 }
 
 // ask sends a Sync request and lets the leader answer what it has.
