@@ -2,7 +2,6 @@ package zab_test
 
 import (
 	"errors"
-
 	"slices"
 	"strings"
 	"testing"
