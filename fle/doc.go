@@ -40,5 +40,6 @@
 // arrive during that wait are taken into account instead of being thrown away, so that no
 // repetition is needed. A looking server answers a worse vote of its own round, where Apache's
 // waits for the next repetition. A server that was elected repeatedly without getting a quorum
-// behind it abstains for a while (hazard H-55).
+// behind it abstains for a while, and one that reaches somebody but no quorum takes its candidacy back
+// and joins whoever says that it leads (hazard H-55).
 package fle

@@ -25,7 +25,8 @@ type Machine struct {
 	// distrusted and reachable are what the driver told.
 	distrusted quorum.Set
 	reachable  quorum.Set
-	abstain    int // ticks left
+	abstain    int  // ticks left
+	cutOff     bool // it looks for longer than CutOffTicks, and reaches somebody but no quorum
 
 	// One election, while Looking.
 	own      Vote
@@ -35,6 +36,7 @@ type Machine struct {
 	finalize int     // ticks left to wait for a better vote; 0 when no quorum is satisfied
 	notify   int     // ticks left until the proposal is repeated
 	interval int     // of the repetition; doubles
+	looked   int     // ticks since Look
 
 	out     map[quorum.SID]Notification
 	outcome *Outcome
@@ -68,6 +70,7 @@ func (m *Machine) Reconfigure(view quorum.Membership) {
 	if m.newer != nil && m.newer.Version() <= view.Committed.Version() {
 		m.newer = nil
 	}
+	m.cutOff = m.cutOff && !m.reachesQuorum()
 	if m.state == Looking && m.round > 0 {
 		m.outside = ballots{}
 		m.enterRound(m.ownVote())
@@ -100,6 +103,7 @@ func (m *Machine) Look(own Vote) {
 	m.outside = ballots{}
 	m.interval = m.cfg.MinNotifyTicks
 	m.outcome = nil
+	m.looked = 0
 	m.enterRound(m.ownVote())
 	m.event(EventRound, m.cfg.Self, m.proposal, fmt.Sprintf("round %d", m.round))
 	m.tryFinish()
@@ -111,10 +115,41 @@ func (m *Machine) ownVote() Vote {
 	switch {
 	case m.role == quorum.Observer:
 		return Vote{Leader: m.cfg.Self, Zxid: zxid.Untrusted}
-	case m.abstain > 0, !m.voters.Has(m.cfg.Self):
+	case m.abstains(), !m.voters.Has(m.cfg.Self):
 		return Vote{Leader: quorum.None, Zxid: zxid.Untrusted}
 	}
 	return m.own
+}
+
+// abstains reports whether this server does not stand for election.
+func (m *Machine) abstains() bool { return m.abstain > 0 || m.cutOff }
+
+// reachesQuorum reports whether this server could lead, as far as connections go.
+func (m *Machine) reachesQuorum() bool {
+	reached := m.reachable
+	reached.Add(m.cfg.Self)
+	return m.view.HasQuorum(reached.And(m.voters))
+}
+
+// standBack takes back the candidacy of a server that is cut off. It can never lead, but the best vote
+// of all would make those follow it who reach it, and tell others to do so who do not, again and again
+// (hazard H-55). What others have adopted they give up only in a new round. Since such a server does
+// not hear a quorum either, it takes the word of whoever leads: see stepSettled.
+func (m *Machine) standBack() {
+	stood := m.proposal.Leader == m.cfg.Self
+	m.cutOff = true
+	if stood {
+		m.round++
+		m.enterRound(m.ownVote())
+	}
+}
+
+// stand takes part again, unless something better is on its way.
+func (m *Machine) stand() {
+	if own := m.ownVote(); !m.abstains() && m.state == Looking && m.acceptable(own, m.proposal) {
+		m.propose(own)
+		m.tryFinish()
+	}
 }
 
 // trusted reports whether this server's own history counts.
@@ -173,6 +208,10 @@ func (m *Machine) Reach(sid quorum.SID, up bool) {
 			m.tell(sid)
 		}
 	}
+	if m.cutOff && m.reachesQuorum() {
+		m.cutOff = false
+		m.stand()
+	}
 	if m.state == Looking {
 		m.tryFinish()
 	}
@@ -212,13 +251,15 @@ func (m *Machine) Settle(state State, vote Vote) {
 func (m *Machine) Tick() {
 	if m.abstain > 0 {
 		m.abstain--
-		if own := m.ownVote(); m.abstain == 0 && m.state == Looking && m.acceptable(own, m.proposal) {
-			m.propose(own)
-			m.tryFinish()
-		}
+		m.stand()
 	}
 	if m.state != Looking || m.round == 0 {
 		return
+	}
+	m.looked++
+	if m.cfg.CutOffTicks > 0 && m.looked >= m.cfg.CutOffTicks && !m.cutOff &&
+		m.reachable.And(m.voters) != (quorum.Set{}) && !m.reachesQuorum() {
+		m.standBack()
 	}
 	if m.finalize > 0 {
 		m.finalize--

@@ -46,7 +46,7 @@ func TestElectionSettles(t *testing.T) {
 		for i := range n {
 			voters = append(voters, quorum.SID(i+1))
 		}
-		w := newWorld(voters, nil)
+		w := newWorld(voters, nil, 0)
 		own := map[quorum.SID]fle.Vote{}
 		for _, sid := range voters {
 			own[sid] = drawVote(t, sid)
@@ -149,7 +149,7 @@ func FuzzStep(f *testing.F) {
 	f.Add(int16(2), uint8(0), int16(2), int64(5), uint32(1), uint64(1))
 	f.Add(int16(3), uint8(2), int16(3), int64(-1), uint32(1<<31), uint64(1<<63))
 	f.Fuzz(func(t *testing.T, from int16, state uint8, leader int16, zx int64, epoch uint32, round uint64) {
-		w := newWorld([]quorum.SID{1, 2, 3}, []quorum.SID{4})
+		w := newWorld([]quorum.SID{1, 2, 3}, []quorum.SID{4}, 0)
 		m := w.machines[1]
 		m.Look(fle.Vote{Leader: 1, Zxid: 5, Epoch: 1})
 		n := fle.Notification{

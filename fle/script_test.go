@@ -16,7 +16,7 @@ import (
 
 // TestScripts runs the scenarios of testdata/scripts. The commands are:
 //
-//	ensemble voters=(1,2,3) observers=(4)    new machines, every link down
+//	ensemble voters=(1,2,3) observers=(4) [cutoff=100]    new machines, every link down
 //	link 1 2 [down]                          both see each other as reachable, or not
 //	look 1 epoch=1 zxid=7                    the server starts an election; zxid=untrusted
 //	deliver [to=(1,2)] [from=(3)]            deliver what is in flight, until quiet
@@ -49,7 +49,7 @@ type world struct {
 	out      strings.Builder
 }
 
-func newWorld(voters, observers []quorum.SID) *world {
+func newWorld(voters, observers []quorum.SID, cutOff int) *world {
 	w := &world{machines: map[quorum.SID]*fle.Machine{}, outcomes: map[quorum.SID]fle.Outcome{}}
 	var members []quorum.Member
 	add := func(sids []quorum.SID, role quorum.Role) {
@@ -71,7 +71,7 @@ func newWorld(voters, observers []quorum.SID) *world {
 	for _, sid := range w.sids {
 		w.machines[sid] = fle.New(fle.Config{
 			Self: sid, Membership: quorum.Stable(ensemble),
-			FinalizeTicks: 20, MinNotifyTicks: 20, MaxNotifyTicks: 500,
+			FinalizeTicks: 20, MinNotifyTicks: 20, MaxNotifyTicks: 500, CutOffTicks: cutOff,
 		})
 	}
 	return w
@@ -89,7 +89,9 @@ func (w *world) run(t *testing.T, d *datadriven.TestData) {
 	d.MaybeScanArgs(t, "n", &n)
 	switch d.Cmd {
 	case "ensemble":
-		*w = *newWorld(sidList(d, "voters"), sidList(d, "observers"))
+		cutOff := 0
+		d.MaybeScanArgs(t, "cutoff", &cutOff)
+		*w = *newWorld(sidList(d, "voters"), sidList(d, "observers"), cutOff)
 	case "link":
 		up := len(args) < 3
 		w.machines[sid(args[0])].Reach(sid(args[1]), up)

@@ -19,6 +19,10 @@ func (m *Machine) Step(n Notification) {
 	if m.state != Looking {
 		return
 	}
+	if n.State == Looking && n.Vote.Leader == quorum.None && m.counts(n.From) {
+		m.stepWithdrawn(n)
+		return
+	}
 	if why := m.ignore(n); why != "" {
 		m.event(EventIgnored, n.From, n.Vote, why)
 		return
@@ -71,7 +75,7 @@ func (m *Machine) ignore(n Notification) string {
 
 // acceptable reports whether this server should vote v rather than cur.
 func (m *Machine) acceptable(v, cur Vote) bool {
-	if m.abstain > 0 && v.Leader == m.cfg.Self {
+	if m.abstains() && v.Leader == m.cfg.Self {
 		return false
 	}
 	return better(m.view, v, cur)
@@ -97,6 +101,22 @@ func (m *Machine) stepLooking(n Notification) {
 	m.tryFinish()
 }
 
+// stepWithdrawn takes the word of a voter that votes for nobody, since it does not stand and has not
+// heard of anybody who does. A later round means that it stood before: whoever had adopted its vote
+// chooses anew.
+func (m *Machine) stepWithdrawn(n Notification) {
+	m.event(EventIgnored, n.From, n.Vote, "does not stand")
+	if n.Round < m.round {
+		return
+	}
+	delete(m.received, n.From)
+	if n.Round > m.round {
+		m.round = n.Round
+		m.enterRound(m.ownVote())
+	}
+	m.tryFinish()
+}
+
 // stepSettled takes the word of a server that has a leader: of this round's election, or of
 // one that was over before this server looked.
 //
@@ -104,6 +124,9 @@ func (m *Machine) stepLooking(n Notification) {
 // elected it, while this server was away, and only the leader can tell it so. It is joined, not
 // elected: following it helps no store to lead that has lost something, since zab does not
 // count a promise that is given to a leader whose incarnation is not the remembered one.
+//
+// Who is cut off from a quorum cannot hear one. It joins whoever says of itself that it leads: the
+// leader must have its quorum anyway, and maybe cannot have it without this server (hazard H-55).
 func (m *Machine) stepSettled(n Notification) {
 	b := ballot{state: n.State, vote: n.Vote, round: n.Round}
 	if n.Round == m.round && m.counts(n.From) && m.counts(n.Vote.Leader) {
@@ -113,7 +136,7 @@ func (m *Machine) stepSettled(n Notification) {
 		}
 	}
 	m.outside[n.From] = b
-	if m.established(m.outside, b) {
+	if m.established(m.outside, b) || m.cutOff && n.State == Leading && n.From == n.Vote.Leader {
 		was := m.round
 		m.round = n.Round
 		if !m.finish(b, m.outside) {
@@ -131,7 +154,7 @@ func (m *Machine) established(bs ballots, b ballot) bool {
 		return false
 	}
 	if b.vote.Leader == m.cfg.Self {
-		return b.round == m.round && m.abstain == 0
+		return b.round == m.round && !m.abstains()
 	}
 	return bs.ledBy(b.vote.Leader)
 }
@@ -170,7 +193,7 @@ func (m *Machine) tryFinish() {
 // while it may not lead.
 func (m *Machine) finish(b ballot, bs ballots) bool {
 	leader := b.vote.Leader
-	if !m.voters.Has(leader) || b.state == Looking && !m.counts(leader) || (leader == m.cfg.Self && (!m.trusted() || m.abstain > 0)) {
+	if !m.voters.Has(leader) || b.state == Looking && !m.counts(leader) || (leader == m.cfg.Self && (!m.trusted() || m.abstains())) {
 		return false
 	}
 	supporters := bs.supporters(m.voters, b)

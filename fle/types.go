@@ -72,6 +72,9 @@ type Config struct {
 	// MinNotifyTicks and MaxNotifyTicks bound the back-off of repeated
 	// notifications.
 	MinNotifyTicks, MaxNotifyTicks int
+	// CutOffTicks is how long a server stands for election that reaches some server and no quorum,
+	// as far as Reach tells; 0 is for ever.
+	CutOffTicks int
 }
 
 // Outcome is how an election ended for this server.

@@ -119,6 +119,7 @@ func (srv *server) start() {
 		Self: srv.sid, Membership: quorum.Stable(s.ensemble),
 		FinalizeTicks:  int(finalizeWait / electionTick),
 		MinNotifyTicks: int(minNotify / electionTick), MaxNotifyTicks: int(maxNotify / electionTick),
+		CutOffTicks: int(patience / electionTick),
 	})
 	d := p.durable()
 	s.tracef("%v OPEN life %d incarnation %v promise %d/%v current %d log %v committed %v applied %v", srv.sid, srv.lives,

@@ -75,6 +75,7 @@ func New(cfg Config) (*Peer, error) {
 			FinalizeTicks:  electionTicks(cfg.Finalize),
 			MinNotifyTicks: electionTicks(cfg.MinNotify),
 			MaxNotifyTicks: electionTicks(cfg.MaxNotify),
+			CutOffTicks:    electionTicks(connectPatience),
 		}),
 	}
 	p.status.Store(&Status{State: fle.Looking})
