@@ -16,7 +16,7 @@ type Tap struct {
 // NewTap taps a connection.
 func NewTap(c net.Conn, patience time.Duration) *Tap {
 	s := &tapState{}
-	return &Tap{Conn: &tap{Conn: c, state: s, patience: patience, own: map[int32]int32{}}, state: s}
+	return &Tap{Conn: newTap(c, "", s, patience), state: s}
 }
 
 // Seen returns the session, the zxid of the last reply to an operation, and whether the session's

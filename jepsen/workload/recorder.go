@@ -12,6 +12,7 @@ import (
 // Recorder collects the history of a run. Its methods are safe for concurrent use.
 type Recorder struct {
 	start time.Time
+	trace *trace // nil: none; set before the first session
 
 	mu  sync.Mutex
 	ops []check.Op

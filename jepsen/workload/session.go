@@ -51,10 +51,11 @@ func Open(servers []string, timeout time.Duration, seed uint64, r *Recorder) (*S
 		s.state.generation++
 		s.state.server = addr
 		s.state.mu.Unlock()
+		t := newTap(c, addr, &s.state, patience)
 		s.mu.Lock()
-		s.raw = c
+		s.raw = t
 		s.mu.Unlock()
-		return &tap{Conn: c, state: &s.state, patience: patience, own: map[int32]int32{}}, nil
+		return t, nil
 	}
 	event := func(e zk.Event) {
 		if e.Type == zk.EventSession && e.State == zk.StateExpired {

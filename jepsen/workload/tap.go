@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/jepsen/check"
+	"github.com/zabkeeper/zabkeeper/jepsen/oracle"
 )
 
 // Numbers of the client protocol that the tap must know (spec client-protocol).
@@ -16,6 +17,7 @@ const (
 	headerLen     = 16 // xid, zxid, err
 	lengthLen     = 4
 	requestHeader = 8 // xid, opcode
+	maxFrame      = 64 << 20
 )
 
 // tapState is what the taps of one session's connections have seen.
@@ -30,20 +32,38 @@ type tapState struct {
 	recorder   *Recorder // of violations; nil: nobody asks
 }
 
-// tap is a connection that reads along. The library writes each request in one piece, from one
-// goroutine at a time, and reads from one goroutine.
+// tap is a connection that reads along. Whole requests are written to it, by one goroutine at a
+// time, and one goroutine reads.
 type tap struct {
 	net.Conn
 	state     *tapState
 	patience  time.Duration // for the server's answer to the connect request
+	trace     *trace        // nil: nobody asks
+	number    uint32        // in the trace
 	mu        sync.Mutex
 	own       map[int32]int32 // xid -> opcode, of requests that are not operations of a workload
 	connected bool            // the first frame has been read; reader only
 	greeted   bool            // the connect request is written; writer only
 
-	head [lengthLen + headerLen]byte // of the frame at hand; reader only
-	have int
-	skip int // bytes of the frame's rest
+	in   []byte // the frame at hand, with its length; reader only
+	deaf bool   // the server sent what cannot be a frame
+}
+
+// newTap taps a connection of a session.
+func newTap(c net.Conn, server string, s *tapState, patience time.Duration) *tap {
+	t := &tap{Conn: c, state: s, patience: patience, own: map[int32]int32{}}
+	if s.recorder != nil && s.recorder.trace != nil {
+		t.trace = s.recorder.trace
+		t.number = t.trace.dialled(server)
+	}
+	return t
+}
+
+// note adds to the trace, if there is one.
+func (t *tap) note(kind oracle.Kind, frame []byte) {
+	if t.trace != nil {
+		t.trace.note(kind, t.number, frame)
+	}
 }
 
 // SetReadDeadline shortens the library's patience with a server that accepts a connection and
@@ -56,81 +76,89 @@ func (t *tap) SetReadDeadline(at time.Time) error {
 	return t.Conn.SetReadDeadline(at)
 }
 
-// Write notes the requests, and which of them are not operations.
+// Close hangs up.
+func (t *tap) Close() error {
+	t.note(oracle.Ended, nil)
+	return t.Conn.Close()
+}
+
+// Write notes the requests, and which of them are not operations, before they are sent.
 func (t *tap) Write(b []byte) (int, error) {
-	if t.greeted && len(b) >= lengthLen+requestHeader {
-		xid := int32(binary.BigEndian.Uint32(b[lengthLen:]))
-		if xid >= 0 {
-			t.state.mu.Lock()
-			t.state.wire.Sent(xid)
-			t.state.mu.Unlock()
-		}
-		switch op := int32(binary.BigEndian.Uint32(b[lengthLen+4:])); op {
-		case opSetWatches, opClose:
-			t.mu.Lock()
-			t.own[xid] = op
-			t.mu.Unlock()
-		}
+	for rest := b; len(rest) >= lengthLen; {
+		end := min(len(rest), lengthLen+int(binary.BigEndian.Uint32(rest)))
+		t.sent(rest[lengthLen:end])
+		rest = rest[end:]
 	}
-	if !t.greeted {
-		t.state.mu.Lock()
-		t.state.wire.Connected()
-		t.state.mu.Unlock()
-	}
-	t.greeted = true
 	return t.Conn.Write(b)
 }
 
-// Read passes bytes on and reads the headers of the replies among them.
+// sent notes one frame of the client.
+func (t *tap) sent(frame []byte) {
+	t.note(oracle.Sent, frame)
+	t.state.mu.Lock()
+	defer t.state.mu.Unlock()
+	if !t.greeted {
+		t.greeted = true
+		t.state.wire.Connected()
+		return
+	}
+	if len(frame) < requestHeader {
+		return
+	}
+	xid := int32(binary.BigEndian.Uint32(frame))
+	if xid >= 0 {
+		t.state.wire.Sent(xid)
+	}
+	switch op := int32(binary.BigEndian.Uint32(frame[4:])); op {
+	case opSetWatches, opClose:
+		t.mu.Lock()
+		t.own[xid] = op
+		t.mu.Unlock()
+	}
+}
+
+// Read passes bytes on and takes the frames out of them.
 func (t *tap) Read(b []byte) (int, error) {
 	n, err := t.Conn.Read(b)
-	for rest := b[:n]; len(rest) > 0; {
-		if t.skip > 0 {
-			m := min(t.skip, len(rest))
-			t.skip -= m
-			rest = rest[m:]
+	for rest := b[:n]; len(rest) > 0 && !t.deaf; {
+		want := lengthLen
+		if len(t.in) >= lengthLen {
+			want = lengthLen + int(binary.BigEndian.Uint32(t.in))
+		}
+		m := min(want-len(t.in), len(rest))
+		t.in = append(t.in, rest[:m]...)
+		rest = rest[m:]
+		if len(t.in) < lengthLen {
 			continue
 		}
-		want := len(t.head)
-		if t.have >= lengthLen {
-			want = min(want, lengthLen+t.frame())
+		size := int(binary.BigEndian.Uint32(t.in))
+		t.deaf = size > maxFrame
+		if len(t.in) == lengthLen+size && !t.deaf {
+			t.received(t.in[lengthLen:])
+			t.in = t.in[:0]
 		}
-		if t.have < lengthLen {
-			want = lengthLen
-		}
-		m := copy(t.head[t.have:want], rest)
-		t.have += m
-		rest = rest[m:]
-		t.parse()
 	}
 	return n, err
 }
 
-func (t *tap) frame() int { return int(binary.BigEndian.Uint32(t.head[:])) }
-
-// parse looks at the header when it is complete.
-func (t *tap) parse() {
-	if t.have < lengthLen || t.have < min(len(t.head), lengthLen+t.frame()) {
-		return
-	}
-	t.skip = lengthLen + t.frame() - t.have
-	full := t.have == len(t.head)
-	t.have = 0
-	if !full {
+// received looks at one frame of the server.
+func (t *tap) received(frame []byte) {
+	t.note(oracle.Received, frame)
+	if len(frame) < headerLen {
 		return
 	}
 	if !t.connected {
 		// The connect response: protocol version, timeout, session id, which is 0 for an expired one.
 		t.connected = true
-		if id := int64(binary.BigEndian.Uint64(t.head[lengthLen+8:])); id != 0 {
+		if id := int64(binary.BigEndian.Uint64(frame[8:])); id != 0 {
 			t.state.mu.Lock()
 			t.state.session = id
 			t.state.mu.Unlock()
 		}
 		return
 	}
-	xid := int32(binary.BigEndian.Uint32(t.head[lengthLen:]))
-	zxid := int64(binary.BigEndian.Uint64(t.head[lengthLen+4:]))
+	xid := int32(binary.BigEndian.Uint32(frame))
+	zxid := int64(binary.BigEndian.Uint64(frame[4:]))
 	if xid < 0 {
 		return // events and pings
 	}

@@ -14,8 +14,8 @@ import (
 
 // Walk reads the whole tree of one server, after a sync, without /zookeeper, which servers fill
 // in part from their own files. The address must be that server's alone.
-func Walk(ctx context.Context, id int, addr string, timeout time.Duration) (check.Tree, error) {
-	s, err := Open([]string{addr}, timeout, uint64(id), nil)
+func Walk(ctx context.Context, id int, addr string, timeout time.Duration, r *Recorder) (check.Tree, error) {
+	s, err := Open([]string{addr}, timeout, uint64(id), r)
 	if err != nil {
 		return check.Tree{}, err
 	}
