@@ -13,6 +13,7 @@ import (
 
 // story is a log and what clients saw of it, written down by hand.
 type story struct {
+	t       *testing.T
 	log     []proto.Txn
 	records []oracle.Record
 	at      int64
@@ -98,8 +99,9 @@ func stat(c, m int, v int32, data string) proto.Stat {
 //
 //	1 ann, 2 bob begin      3 ann creates /a     4 bob sets /a      5 bob's cas is refused
 //	6 ann's ephemeral /e    7 a multi of bob     8 bob deletes /a   9 the end of ann
-func goodStory() *story {
-	s := &story{}
+func goodStory(t *testing.T) *story {
+	t.Helper()
+	s := &story{t: t}
 	s.txn(ann, 0, proto.OpCreateSession, &proto.CreateSessionTxn{TimeOut: 4000})
 	s.txn(bob, 0, proto.OpCreateSession, &proto.CreateSessionTxn{TimeOut: 4000})
 	s.open(1, ann, 0)
@@ -160,7 +162,7 @@ func goodStory() *story {
 var strict = oracle.Options{SyncReads: true, LinearizableReads: true}
 
 func TestAGoodHistoryPasses(t *testing.T) {
-	s := goodStory()
+	s := goodStory(t)
 	r := oracle.Check(s.log, s.records, strict)
 	for _, v := range r.Violations {
 		t.Error(v)
@@ -172,8 +174,8 @@ func TestAGoodHistoryPasses(t *testing.T) {
 }
 
 // find returns the place of the record that begins with the given bytes, of the n-th such one.
-func (s *story) find(t *testing.T, k oracle.Kind, conn uint32, xid proto.Xid) int {
-	t.Helper()
+func (s *story) find(k oracle.Kind, conn uint32, xid proto.Xid) int {
+	s.t.Helper()
 	head := proto.RequestHeader{Xid: xid}.Append(nil)[:4]
 	first := true // of a connection: its connect request or answer
 	for i, r := range s.records {
@@ -185,7 +187,7 @@ func (s *story) find(t *testing.T, k oracle.Kind, conn uint32, xid proto.Xid) in
 		}
 		first = false
 	}
-	t.Fatalf("no record of kind %d with xid %d on connection %d", k, xid, conn)
+	s.t.Fatalf("no record of kind %d with xid %d on connection %d", k, xid, conn)
 	return 0
 }
 
@@ -206,8 +208,8 @@ func (s *story) setZxid(i, counter int) {
 }
 
 // event finds the n-th event on a connection.
-func (s *story) findEvent(t *testing.T, conn uint32, n int) int {
-	t.Helper()
+func (s *story) findEvent(conn uint32, n int) int {
+	s.t.Helper()
 	for i, r := range s.records {
 		if r.Kind == oracle.Received && r.Conn == conn && string(r.Data[:4]) == "\xff\xff\xff\xff" {
 			if n == 0 {
@@ -216,7 +218,7 @@ func (s *story) findEvent(t *testing.T, conn uint32, n int) int {
 			n--
 		}
 	}
-	t.Fatalf("connection %d has no more events", conn)
+	s.t.Fatalf("connection %d has no more events", conn)
 	return 0
 }
 
@@ -225,104 +227,104 @@ func TestEachLieIsFound(t *testing.T) {
 	received, sent := oracle.Received, oracle.Sent
 	for _, c := range []struct {
 		name, kind, says string
-		lie              func(s *story, t *testing.T)
+		lie              func(s *story)
 	}{
-		{"an acknowledged write is not in the log", "lost", "", func(s *story, t *testing.T) {
-			s.insert(s.find(t, received, 2, 6), func() {
+		{"an acknowledged write is not in the log", "lost", "", func(s *story) {
+			s.insert(s.find(received, 2, 6), func() {
 				s.send(1, 9, proto.OpDelete, proto.DeleteRequest{Path: "/zookeeper"})
 				s.reply(1, 9, 6, 0, nil)
 			})
-			s.drop(s.find(t, oracle.Sent, 1, 1)) // and nobody has sent what is there
+			s.drop(s.find(oracle.Sent, 1, 1)) // and nobody has sent what is there
 		}},
-		{"a write is acknowledged at the zxid of another one", "lost", "somebody else", func(s *story, t *testing.T) {
-			s.setZxid(s.find(t, received, 2, 1), 3)
+		{"a write is acknowledged at the zxid of another one", "lost", "somebody else", func(s *story) {
+			s.setZxid(s.find(received, 2, 1), 3)
 		}},
-		{"a request is carried out twice", "twice", "at 0x100000004", func(s *story, _ *testing.T) {
+		{"a request is carried out twice", "twice", "at 0x100000004", func(s *story) {
 			s.txn(bob, 1, proto.OpSetData, &proto.SetDataTxn{Path: "/s-0000000002", Version: 1})
 		}},
-		{"writes change places", "write-order", "", func(s *story, _ *testing.T) {
+		{"writes change places", "write-order", "", func(s *story) {
 			s.log[4].Cxid, s.log[6].Cxid = s.log[6].Cxid, s.log[4].Cxid
 		}},
-		{"a write is left out", "gap", "request 2", func(s *story, _ *testing.T) {
+		{"a write is left out", "gap", "request 2", func(s *story) {
 			s.log[4] = proto.Txn{TxnHeader: s.log[4].TxnHeader, Body: s.log[4].Body}
 			s.log[4].ClientID, s.log[4].Cxid = ann, 0
 		}},
-		{"nobody has asked for a write", "ghost", "has not sent", func(s *story, _ *testing.T) {
+		{"nobody has asked for a write", "ghost", "has not sent", func(s *story) {
 			s.txn(bob, 77, proto.OpDelete, &proto.DeleteTxn{Path: "/s-0000000002"})
 		}},
-		{"nobody has the session of a write", "ghost", "no client", func(s *story, _ *testing.T) {
+		{"nobody has the session of a write", "ghost", "no client", func(s *story) {
 			s.txn(0x99, 1, proto.OpDelete, &proto.DeleteTxn{Path: "/s-0000000002"})
 		}},
-		{"the log has another version", "decision", "version 1", func(s *story, _ *testing.T) {
+		{"the log has another version", "decision", "version 1", func(s *story) {
 			s.log[3].Body = &proto.SetDataTxn{Path: "/a", Data: []byte("yy"), Version: 2}
 		}},
-		{"a write that had to be refused was not", "decision", "BadVersion", func(s *story, _ *testing.T) {
+		{"a write that had to be refused was not", "decision", "BadVersion", func(s *story) {
 			s.log[4].Type, s.log[4].Body = proto.OpSetData, &proto.SetDataTxn{Path: "/a", Version: 2}
 		}},
-		{"a write was refused without a reason", "decision", "setData", func(s *story, _ *testing.T) {
+		{"a write was refused without a reason", "decision", "setData", func(s *story) {
 			s.log[3].Type, s.log[3].Body = proto.OpError, &proto.ErrorTxn{Err: proto.CodeNoNode}
 		}},
-		{"a sequence number is given twice", "decision", "s-0000000002", func(s *story, _ *testing.T) {
+		{"a sequence number is given twice", "decision", "s-0000000002", func(s *story) {
 			multi := s.log[6].Body.(*proto.MultiTxn)
 			multi.Txns[1].Body = &proto.CreateTxn{Path: "/s-0000000001", ACL: world, ParentCVersion: 3}
 		}},
-		{"a multi is half done", "log", "failed", func(s *story, _ *testing.T) {
+		{"a multi is half done", "log", "failed", func(s *story) {
 			multi := s.log[6].Body.(*proto.MultiTxn)
 			multi.Txns[0] = proto.SubTxn{Type: proto.OpError, Body: &proto.ErrorTxn{Err: proto.CodeBadVersion}}
 		}},
-		{"a transaction is missing in the log", "log", "cannot stand behind", func(s *story, _ *testing.T) {
+		{"a transaction is missing in the log", "log", "cannot stand behind", func(s *story) {
 			s.log = slices.Delete(s.log, 3, 4)
 		}},
-		{"the log deletes what is not there", "log", "no /nothing", func(s *story, _ *testing.T) {
+		{"the log deletes what is not there", "log", "no /nothing", func(s *story) {
 			s.log[7].Body = &proto.DeleteTxn{Path: "/nothing"}
 		}},
-		{"an ephemeral node outlives its session", "log", `takes [] along`, func(s *story, _ *testing.T) {
+		{"an ephemeral node outlives its session", "log", `takes [] along`, func(s *story) {
 			s.log[8].Body = &proto.CloseSessionTxn{}
 		}},
-		{"a session begins twice", "log", "second time", func(s *story, _ *testing.T) {
+		{"a session begins twice", "log", "second time", func(s *story) {
 			s.txn(bob, 0, proto.OpCreateSession, &proto.CreateSessionTxn{})
 		}},
-		{"a write overtakes one that was acknowledged before it was sent", "real-time", "0x100000004", func(s *story, t *testing.T) {
+		{"a write overtakes one that was acknowledged before it was sent", "real-time", "0x100000004", func(s *story) {
 			s.log[3].TxnHeader, s.log[5].TxnHeader = s.log[5].TxnHeader, s.log[3].TxnHeader
 			s.log[3].Body, s.log[5].Body = s.log[5].Body, s.log[3].Body
 			s.log[3].Zxid, s.log[5].Zxid = at(4), at(6)
-			s.setZxid(s.find(t, received, 2, 2), 5)
+			s.setZxid(s.find(received, 2, 2), 5)
 		}},
-		{"a read shows an old value", "reply", "the log says", func(s *story, t *testing.T) {
-			s.setZxid(s.find(t, received, 1, 2), 4)
-			s.drop(s.findEvent(t, 1, 0))
+		{"a read shows an old value", "reply", "the log says", func(s *story) {
+			s.setZxid(s.find(received, 1, 2), 4)
+			s.drop(s.findEvent(1, 0))
 		}},
-		{"a Stat is wrong", "reply", "Mtime", func(s *story, t *testing.T) {
-			i := s.find(t, received, 1, 4)
+		{"a Stat is wrong", "reply", "Mtime", func(s *story) {
+			i := s.find(received, 1, 4)
 			s.records[i].Data[16+31]++
 		}},
-		{"a child is missing in a list", "reply", "s-0000000002", func(s *story, t *testing.T) {
-			i := s.find(t, received, 2, 4)
+		{"a child is missing in a list", "reply", "s-0000000002", func(s *story) {
+			i := s.find(received, 2, 4)
 			s.records[i].Data = proto.GetChildrenResponse{Children: []string{"zookeeper", "e", "a"}}.Append(s.records[i].Data[:16:16])
 		}},
-		{"a node is found that is gone", "reply", "NoNode", func(s *story, t *testing.T) {
-			i := s.find(t, received, 2, 6)
+		{"a node is found that is gone", "reply", "NoNode", func(s *story) {
+			i := s.find(received, 2, 6)
 			s.records[i].Data = proto.StatResponse{}.Append(proto.ReplyHeader{Xid: 6, Zxid: at(9)}.Append(nil))
 		}},
-		{"a refusal is told otherwise", "reply", "BadVersion", func(s *story, t *testing.T) {
-			i := s.find(t, received, 2, 2)
+		{"a refusal is told otherwise", "reply", "BadVersion", func(s *story) {
+			i := s.find(received, 2, 2)
 			s.records[i].Data = proto.ReplyHeader{Xid: 2, Zxid: at(5), Err: proto.CodeNoNode}.Append(nil)
 		}},
-		{"a reply has bytes too many", "reply", "", func(s *story, t *testing.T) {
-			i := s.find(t, received, 2, 5)
+		{"a reply has bytes too many", "reply", "", func(s *story) {
+			i := s.find(received, 2, 5)
 			s.records[i].Data = append(s.records[i].Data, 0)
 		}},
-		{"a reply names a state that never was", "zxid", "", func(s *story, t *testing.T) {
-			s.setZxid(s.find(t, received, 2, 6), 33)
+		{"a reply names a state that never was", "zxid", "", func(s *story) {
+			s.setZxid(s.find(received, 2, 6), 33)
 		}},
-		{"a session goes back on a connection", "back", "0x100000007", func(s *story, t *testing.T) {
-			s.setZxid(s.find(t, received, 2, 5), 5)
+		{"a session goes back on a connection", "back", "0x100000007", func(s *story) {
+			s.setZxid(s.find(received, 2, 5), 5)
 		}},
-		{"a session goes back across connections", "back", "0x100000006", func(s *story, t *testing.T) {
-			s.setZxid(s.find(t, received, 3, 6), 5)
+		{"a session goes back across connections", "back", "0x100000006", func(s *story) {
+			s.setZxid(s.find(received, 3, 6), 5)
 		}},
-		{"a session goes back that does not say what it has seen", "back", "0x100000006", func(s *story, t *testing.T) {
-			s.setZxid(s.find(t, received, 3, 6), 5)
+		{"a session goes back that does not say what it has seen", "back", "0x100000006", func(s *story) {
+			s.setZxid(s.find(received, 3, 6), 5)
 			for i, r := range s.records {
 				if r.Conn == 3 && r.Kind == sent {
 					s.records[i].Data = proto.ConnectRequest{SessionID: ann}.Append(nil)
@@ -330,86 +332,86 @@ func TestEachLieIsFound(t *testing.T) {
 				}
 			}
 		}},
-		{"replies change places", "reply-order", "", func(s *story, t *testing.T) {
-			i, j := s.find(t, received, 3, 6), s.find(t, sent, 3, 7)
+		{"replies change places", "reply-order", "", func(s *story) {
+			i, j := s.find(received, 3, 6), s.find(sent, 3, 7)
 			s.records[i], s.records[j] = s.records[j], s.records[i]
-			i, j = s.find(t, received, 3, 6), s.find(t, received, 3, 7)
+			i, j = s.find(received, 3, 6), s.find(received, 3, 7)
 			s.records[i], s.records[j] = s.records[j], s.records[i]
 		}},
-		{"a reply comes twice", "reply-order", "nobody waits", func(s *story, t *testing.T) {
-			i := s.find(t, received, 2, 6)
+		{"a reply comes twice", "reply-order", "nobody waits", func(s *story) {
+			i := s.find(received, 2, 6)
 			s.records = slices.Insert(s.records, i, s.records[i])
 		}},
-		{"an ended session is served", "session", "", func(s *story, _ *testing.T) {
+		{"an ended session is served", "session", "", func(s *story) {
 			s.send(3, 9, proto.OpPing, nil)
 			s.reply(3, -2, 9, 0, nil)
 		}},
-		{"another session is given", "session", "another one", func(s *story, _ *testing.T) {
+		{"another session is given", "session", "another one", func(s *story) {
 			s.open(4, ann, at(9))
 			s.records[len(s.records)-1].Data = proto.ConnectResponse{TimeOut: 1, SessionID: bob}.Append(nil)
 		}},
-		{"an event is missing", "event-missing", "NodeDataChanged of /a", func(s *story, t *testing.T) {
-			s.drop(s.findEvent(t, 1, 0))
+		{"an event is missing", "event-missing", "NodeDataChanged of /a", func(s *story) {
+			s.drop(s.findEvent(1, 0))
 		}},
-		{"an event comes after the reply that shows it", "event-missing", "before the 1 events", func(s *story, t *testing.T) {
-			i, j := s.findEvent(t, 1, 1), s.find(t, received, 1, 5)
+		{"an event comes after the reply that shows it", "event-missing", "before the 1 events", func(s *story) {
+			i, j := s.findEvent(1, 1), s.find(received, 1, 5)
 			s.records[i], s.records[j] = s.records[j], s.records[i]
 		}},
-		{"an event comes twice", "event", "nothing that", func(s *story, t *testing.T) {
-			i := s.findEvent(t, 1, 0)
+		{"an event comes twice", "event", "nothing that", func(s *story) {
+			i := s.findEvent(1, 0)
 			s.records = slices.Insert(s.records, i, s.records[i])
 		}},
-		{"events change places", "event-missing", "came before", func(s *story, t *testing.T) {
-			first, second := s.findEvent(t, 1, 0), s.findEvent(t, 1, 1)
+		{"events change places", "event-missing", "came before", func(s *story) {
+			first, second := s.findEvent(1, 0), s.findEvent(1, 1)
 			r := s.records[second]
 			s.drop(second)
 			r.At = s.records[first].At
 			s.records = slices.Insert(s.records, first, r)
-			s.drop(s.find(t, received, 1, 4))
-			s.drop(s.find(t, sent, 1, 4))
+			s.drop(s.find(received, 1, 4))
+			s.drop(s.find(sent, 1, 4))
 		}},
-		{"an event of another node", "event", "/b", func(s *story, t *testing.T) {
-			i := s.findEvent(t, 1, 0)
+		{"an event of another node", "event", "/b", func(s *story) {
+			i := s.findEvent(1, 0)
 			s.records[i].Data[len(s.records[i].Data)-1] = 'b'
 		}},
-		{"a one-shot watch fires again", "event", "/e", func(s *story, t *testing.T) {
-			s.insert(s.find(t, received, 3, 8), func() { s.event(3, 9, proto.EventNodeDeleted, "/e") })
+		{"a one-shot watch fires again", "event", "/e", func(s *story) {
+			s.insert(s.find(received, 3, 8), func() { s.event(3, 9, proto.EventNodeDeleted, "/e") })
 		}},
-		{"setWatches does not tell what was missed", "event", "setWatches told []", func(s *story, t *testing.T) {
-			s.drop(s.findEvent(t, 3, 0))
+		{"setWatches does not tell what was missed", "event", "setWatches told []", func(s *story) {
+			s.drop(s.findEvent(3, 0))
 		}},
-		{"setWatches tells what was not missed", "event", "NodeDataChanged of /e", func(s *story, t *testing.T) {
-			s.insert(s.find(t, received, 3, 6), func() { s.event(3, -1, proto.EventNodeDataChanged, "/e") })
+		{"setWatches tells what was not missed", "event", "NodeDataChanged of /e", func(s *story) {
+			s.insert(s.find(received, 3, 6), func() { s.event(3, -1, proto.EventNodeDataChanged, "/e") })
 		}},
-		{"a sync shows an old state", "stale", "sync", func(s *story, t *testing.T) {
-			s.setZxid(s.find(t, received, 3, 6), 7) // it does not know of the deletion yet
-			s.drop(s.findEvent(t, 3, 0))
-			s.setZxid(s.find(t, received, 3, 7), 7)
+		{"a sync shows an old state", "stale", "sync", func(s *story) {
+			s.setZxid(s.find(received, 3, 6), 7) // it does not know of the deletion yet
+			s.drop(s.findEvent(3, 0))
+			s.setZxid(s.find(received, 3, 7), 7)
 		}},
-		{"a request is sent over a connection that was left", "moved", "had left", func(s *story, t *testing.T) {
-			s.insert(s.find(t, sent, 3, 8), func() { s.send(1, 50, proto.OpDelete, proto.DeleteRequest{Path: "/e", Version: -1}) })
+		{"a request is sent over a connection that was left", "moved", "had left", func(s *story) {
+			s.insert(s.find(sent, 3, 8), func() { s.send(1, 50, proto.OpDelete, proto.DeleteRequest{Path: "/e", Version: -1}) })
 			s.log = slices.Insert(s.log, 8, proto.Txn{
 				TxnHeader: proto.TxnHeader{ClientID: ann, Cxid: 50, Zxid: at(9), Time: 1, Type: proto.OpDelete}, Body: &proto.DeleteTxn{Path: "/e"},
 			})
 			s.log[9].Zxid = at(10)
 		}},
-		{"a record of no connection", "trace", "never dialled", func(s *story, _ *testing.T) {
+		{"a record of no connection", "trace", "never dialled", func(s *story) {
 			s.record(received, 9, nil)
 		}},
-		{"a request before there is a session", "trace", "", func(s *story, _ *testing.T) {
+		{"a request before there is a session", "trace", "", func(s *story) {
 			s.record(oracle.Dialled, 9, nil)
 			s.record(sent, 9, proto.ConnectRequest{}.Append(nil))
 			s.send(9, 1, proto.OpPing, nil)
 		}},
-		{"an answer that is none", "trace", "connect request", func(s *story, _ *testing.T) {
+		{"an answer that is none", "trace", "connect request", func(s *story) {
 			s.record(oracle.Dialled, 9, nil)
 			s.record(sent, 9, proto.ConnectRequest{}.Append(nil))
 			s.record(received, 9, []byte{1})
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := goodStory()
-			c.lie(s, t)
+			s := goodStory(t)
+			c.lie(s)
 			r := oracle.Check(s.log, s.records, strict)
 			for _, v := range r.Violations {
 				if v.Kind == c.kind && strings.Contains(v.String(), c.says) {
@@ -423,13 +425,13 @@ func TestEachLieIsFound(t *testing.T) {
 
 // What is only demanded by an option is not demanded without it.
 func TestStaleReadsAreAllowedUnlessForbidden(t *testing.T) {
-	s := goodStory()
-	s.setZxid(s.find(t, oracle.Received, 3, 6), 7)
-	s.drop(s.findEvent(t, 3, 0))
-	s.setZxid(s.find(t, oracle.Received, 3, 7), 7)
+	s := goodStory(t)
+	s.setZxid(s.find(oracle.Received, 3, 6), 7)
+	s.drop(s.findEvent(3, 0))
+	s.setZxid(s.find(oracle.Received, 3, 7), 7)
 	// Bob's node is deleted by a transaction that Ann's watch of /a has not seen yet.
-	s.insert(s.find(t, oracle.Received, 3, 8), func() { s.event(3, 8, proto.EventNodeDeleted, "/a") })
-	last := s.findEvent(t, 3, 0)
+	s.insert(s.find(oracle.Received, 3, 8), func() { s.event(3, 8, proto.EventNodeDeleted, "/a") })
+	last := s.findEvent(3, 0)
 	s.records[last], s.records[last+1] = s.records[last+1], s.records[last]
 	for _, c := range []struct {
 		opt  oracle.Options
@@ -445,7 +447,7 @@ func TestStaleReadsAreAllowedUnlessForbidden(t *testing.T) {
 // A write whose answer was lost may be in the log or not.
 func TestALostAnswerProvesNothing(t *testing.T) {
 	for _, logged := range []bool{true, false} {
-		s := goodStory()
+		s := goodStory(t)
 		s.send(2, 7, proto.OpDelete, proto.DeleteRequest{Path: "/s-0000000002", Version: -1})
 		if logged {
 			s.txn(bob, 7, proto.OpDelete, &proto.DeleteTxn{Path: "/s-0000000002"})
@@ -458,7 +460,7 @@ func TestALostAnswerProvesNothing(t *testing.T) {
 
 // What the log cannot tell is counted, not passed in silence.
 func TestWhatIsNotKnownIsCounted(t *testing.T) {
-	s := goodStory()
+	s := goodStory(t)
 	mine := proto.CreateRequest{Path: "/m", ACL: []proto.ACL{{Perms: proto.PermAll, ID: proto.ID{Scheme: "auth"}}}}
 	s.send(2, 7, proto.OpCreate, mine)
 	s.txn(bob, 7, proto.OpCreate, &proto.CreateTxn{Path: "/m", ACL: []proto.ACL{{Perms: 31, ID: proto.ID{Scheme: "digest", ID: "u:x"}}}, ParentCVersion: 4})
@@ -479,7 +481,7 @@ func TestWhatIsNotKnownIsCounted(t *testing.T) {
 
 // A report stays readable, whatever is broken.
 func TestReportIsBounded(t *testing.T) {
-	s := goodStory()
+	s := goodStory(t)
 	for i := range 300 {
 		s.reply(2, proto.Xid(1000+i), 9, 0, nil)
 	}

@@ -28,7 +28,7 @@ func written(t *testing.T, records []oracle.Record) []byte {
 }
 
 func TestATraceReadsAsItWasWritten(t *testing.T) {
-	records := goodStory().records
+	records := goodStory(t).records
 	got, err := oracle.Read(bytes.NewReader(written(t, records)))
 	if err != nil || len(got) != len(records) {
 		t.Fatalf("got %d records and %v, want %d", len(got), err, len(records))

@@ -68,6 +68,7 @@ func parse(args []string, stdout, stderr io.Writer) (options, error) {
 		sync    = f.String("sync", "linearizable", "what a read after sync is held against: linearizable, or session (a deposed leader may answer)")
 	)
 	f.SetOutput(stderr)
+	f.BoolVar(&o.oracle, "oracle", true, "hold everything that clients saw against the committed log (never of Apache ZooKeeper, whose log cannot be read)")
 	f.IntVar(&o.servers, "servers", 3, "number of servers")
 	f.Uint64Var(&o.seed, "seed", rand.Uint64()>>32, "seed of the nemesis and the clients")
 	f.StringVar(&o.workloads, "workloads", "register,pipeline,append,lock,ephemeral", "workloads")
@@ -98,6 +99,7 @@ func parse(args []string, stdout, stderr io.Writer) (options, error) {
 		o.launch, err = cluster.Zabkeeper(*binary)
 	}
 	o.exact = !*apache
+	o.oracle = o.oracle && !*apache
 	o.duration = time.Duration(*minutes * float64(time.Minute))
 	o.tick = time.Duration(*tick) * time.Millisecond
 	o.session = time.Duration(*session) * o.tick

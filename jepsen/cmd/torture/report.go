@@ -12,6 +12,7 @@ import (
 
 	"github.com/zabkeeper/zabkeeper/jepsen/check"
 	"github.com/zabkeeper/zabkeeper/jepsen/nemesis"
+	"github.com/zabkeeper/zabkeeper/jepsen/oracle"
 )
 
 // report is the outcome of a run.
@@ -25,7 +26,9 @@ type report struct {
 	gap, gapAt int64      // ns
 	mu         sync.Mutex // of violations, while the run goes on
 	violations []check.Violation
-	unknown    []string // registers whose search was given up
+	unknown    []string       // registers whose search was given up
+	oracle     *oracle.Report // nil: not asked, or nothing could be read
+	oracleTook time.Duration
 }
 
 func (r *report) violate(name string, err error) {
@@ -80,6 +83,10 @@ func (r *report) print(w io.Writer) {
 	}
 	line("longest time without an acknowledged write: %v, at %.2fs of %v",
 		time.Duration(r.gap).Round(time.Millisecond), time.Duration(r.gapAt).Seconds(), r.took.Round(time.Second))
+	if o := r.oracle; o != nil {
+		line("oracle: %d transactions, %d of them with their requests, %d replies to writes, %d other replies, %d events; %d not judged; in %v",
+			o.Txns, o.Decisions, o.Writes, o.Reads, o.Events, o.Unjudged, r.oracleTook.Round(time.Millisecond))
+	}
 	if len(r.unknown) > 0 {
 		line("undecided registers (the search took too long): %v", r.unknown)
 	}

@@ -30,6 +30,7 @@ type options struct {
 	pace      time.Duration
 	syncGets  bool // reads after sync are held to be linearizable
 	exact     bool // reply headers are held to name the exact state
+	oracle    bool // everything is held against the committed log, which must be that of our own servers
 	logf      func(format string, args ...any)
 }
 
@@ -62,7 +63,11 @@ func torture(ctx context.Context, opt options) (*report, error) {
 		return nil, err
 	}
 	r := &run{opt: opt, report: &report{opt: opt, dir: dir}}
-	if r.cluster, err = cluster.New(cluster.Config{Dir: dir, Servers: opt.servers, Launch: opt.launch, Tick: opt.tick}); err != nil {
+	cfg := cluster.Config{Dir: dir, Servers: opt.servers, Launch: opt.launch, Tick: opt.tick}
+	if opt.oracle {
+		cfg.Extra = cluster.KeepLog()
+	}
+	if r.cluster, err = cluster.New(cfg); err != nil {
 		return nil, err
 	}
 	if r.workloads, err = workload.New(opt.workloads); err != nil {
@@ -104,10 +109,15 @@ func (r *run) all(ctx context.Context) error {
 		}
 	})
 	r.report.history = r.env.Recorder.History()
-	r.report.add(r.env.Recorder.Violations()...)
 	if err == nil {
 		r.judge(final)
 		r.restart(ctx, final)
+	}
+	r.report.add(r.env.Recorder.Violations()...)
+	if r.opt.oracle {
+		if err := r.consult(ctx); err != nil {
+			r.report.violate("oracle", err)
+		}
 	}
 	if err := r.cluster.Surprises(); err != nil {
 		r.report.violate("processes", err)
@@ -125,6 +135,11 @@ func (r *run) setup(ctx context.Context) error {
 	r.env = &workload.Env{
 		Servers: r.cluster.Addrs(), Recorder: workload.NewRecorder(), Timeout: r.opt.session,
 		Seed: r.opt.seed, Pace: r.opt.pace, Duration: r.opt.duration,
+	}
+	if r.opt.oracle {
+		if err := r.env.Recorder.Trace(r.tracePath()); err != nil {
+			return err
+		}
 	}
 	s, err := workload.Open(r.env.Servers, r.env.Timeout, r.opt.seed, r.env.Recorder)
 	if err != nil {
@@ -218,7 +233,7 @@ func (r *run) final(ctx context.Context) (check.Final, error) {
 	defer stop()
 	f.Taken = int64(r.env.Recorder.Now())
 	for _, id := range r.cluster.IDs() {
-		t, err := workload.Walk(ctx, id, r.cluster.Addr(id), r.env.Timeout)
+		t, err := workload.Walk(ctx, id, r.cluster.Addr(id), r.env.Timeout, r.env.Recorder)
 		if err != nil {
 			return f, err
 		}
@@ -302,7 +317,7 @@ func (r *run) restart(ctx context.Context, f check.Final) {
 	for i := 0; i < len(f.Trees) && err == nil; i++ {
 		id := f.Trees[i].Server
 		var t check.Tree
-		if t, err = workload.Walk(ctx, id, r.cluster.Addr(id), r.env.Timeout); err == nil {
+		if t, err = workload.Walk(ctx, id, r.cluster.Addr(id), r.env.Timeout, r.env.Recorder); err == nil {
 			r.report.add(check.Same(f.Trees[i], t)...)
 		}
 	}

@@ -28,7 +28,7 @@ func TestShortRun(t *testing.T) {
 	opt := options{ // seed 26 has all kinds of acts among its first four
 		launch: launch, servers: 3, tick: 300 * time.Millisecond, session: 2400 * time.Millisecond, duration: 20 * time.Second, seed: 26,
 		workloads: "register,pipeline,append,lock,ephemeral", kinds: nemesis.Kinds(), gap: 2 * time.Second, hold: 2 * time.Second,
-		pace: 40 * time.Millisecond, syncGets: true, exact: true, logf: t.Logf,
+		pace: 40 * time.Millisecond, syncGets: true, exact: true, oracle: true, logf: t.Logf,
 	}
 	r, err := torture(t.Context(), opt)
 	if err != nil {
@@ -47,6 +47,9 @@ func TestShortRun(t *testing.T) {
 	if n := len(r.history); n < 1000 {
 		t.Errorf("only %d operations in 20 s", n)
 	}
+	if o := r.oracle; o.Decisions < 300 || o.Writes < 300 || o.Reads < 500 || o.Events == 0 {
+		t.Errorf("the oracle was asked for little: %+v", *o)
+	}
 	t.Log(out.String())
 }
 
@@ -64,12 +67,12 @@ func TestCommandLine(t *testing.T) {
 			t.Errorf("%q: exit code %d, want 2", args, code)
 		}
 	}
-	opt, err := parse(strings.Fields("--binary "+self+" --minutes 2.5 --seed 9 --tick 2000 --rate 10 --nemesis kill --sync session --session 4 --servers 5"), io.Discard, io.Discard)
+	opt, err := parse(strings.Fields("--binary "+self+" --minutes 2.5 --seed 9 --tick 2000 --rate 10 --nemesis kill --sync session --session 4 --servers 5 --oracle=false"), io.Discard, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if opt.duration != 150*time.Second || opt.seed != 9 || opt.tick != 2*time.Second || opt.pace != 100*time.Millisecond ||
-		len(opt.kinds) != 1 || opt.syncGets || opt.session != 8*time.Second || !opt.exact || opt.servers != 5 {
+		len(opt.kinds) != 1 || opt.syncGets || opt.session != 8*time.Second || !opt.exact || opt.servers != 5 || opt.oracle {
 		t.Errorf("got %+v", opt)
 	}
 }
