@@ -185,6 +185,7 @@ func genHello() *rapid.Generator[peerwire.Hello] {
 			Channel: peerwire.Channel(rapid.IntRange(1, 2).Draw(t, "channel")),
 			Cluster: genID16().Draw(t, "cluster"), Incarnation: genID16().Draw(t, "incarnation"),
 			Config: genZxid().Draw(t, "config"), Refusal: peerwire.Refusal(rapid.IntRange(0, 7).Draw(t, "refusal")),
+			Keep: rapid.Bool().Draw(t, "keep"),
 		}
 	})
 }
@@ -253,6 +254,6 @@ func helloPB(h *peerwire.Hello) *zabpb.Hello {
 	return &zabpb.Hello{
 		Version: h.Version, Sid: int32(h.SID), To: int32(h.To), Channel: zabpb.Channel(h.Channel),
 		Cluster: id16PB(h.Cluster), Incarnation: id16PB(h.Incarnation), Config: int64(h.Config),
-		Refusal: zabpb.Refusal(h.Refusal),
+		Refusal: zabpb.Refusal(h.Refusal), Keep: h.Keep,
 	}
 }

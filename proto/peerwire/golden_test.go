@@ -28,6 +28,9 @@ var samples = map[string][]byte{
 	"hello-refused": peerwire.AppendHello(nil, &peerwire.Hello{
 		Version: 1, SID: 1, To: 3, Channel: peerwire.Learner, Refusal: peerwire.RefusedCluster,
 	}),
+	"hello-kept": peerwire.AppendHello(nil, &peerwire.Hello{
+		Version: 1, SID: 3, To: 1, Channel: peerwire.Election, Cluster: cluster, Incarnation: incarnation, Keep: true,
+	}),
 	"notification": peerwire.AppendNotification(nil, &fle.Notification{
 		From: 2, To: 255, State: fle.Looking, Vote: fle.Vote{Leader: 3, Zxid: 0x200000007, Epoch: 2}, Round: 300,
 	}),

@@ -99,6 +99,9 @@ type Hello struct {
 	Config zxid.ID
 	// Refusal, in the answer of the side that accepted the connection, says why it closes it.
 	Refusal Refusal
+	// Keep, in the answer of the side that accepted an election connection, says that it stays
+	// as it is, whichever side dialled: that side has no address to dial back.
+	Keep bool
 }
 
 // AppendHello appends the encoding of h to dst.
@@ -110,7 +113,8 @@ func AppendHello(dst []byte, h *Hello) []byte {
 	dst = appendID16(dst, 5, h.Cluster)
 	dst = appendID16(dst, 6, h.Incarnation)
 	dst = appendFixed(dst, 7, uint64(h.Config))
-	return appendUint(dst, 8, uint64(h.Refusal))
+	dst = appendUint(dst, 8, uint64(h.Refusal))
+	return appendBool(dst, 9, h.Keep)
 }
 
 // DecodeHello reads one Hello, all of b. It copies; b may be reused.
@@ -135,6 +139,8 @@ func DecodeHello(b []byte) (Hello, error) {
 			h.Config = zxid.ID(r.fixed())
 		case 8:
 			h.Refusal = Refusal(r.uint(uint64(refusalEnd) - 1))
+		case 9:
+			h.Keep = r.bool()
 		default:
 			r.skip()
 		}

@@ -312,7 +312,10 @@ type Hello struct {
 	// config is the version of the sender's membership.
 	Config int64 `protobuf:"fixed64,7,opt,name=config,proto3" json:"config,omitempty"`
 	// refusal, in an answer, says why the connection will be closed.
-	Refusal       Refusal `protobuf:"varint,8,opt,name=refusal,proto3,enum=zabkeeper.peer.v1.Refusal" json:"refusal,omitempty"`
+	Refusal Refusal `protobuf:"varint,8,opt,name=refusal,proto3,enum=zabkeeper.peer.v1.Refusal" json:"refusal,omitempty"`
+	// keep, in an answer on the election channel, says that this connection stays, whichever
+	// side dialled it: the sender has no address of the server that it answers.
+	Keep          bool `protobuf:"varint,9,opt,name=keep,proto3" json:"keep,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -401,6 +404,13 @@ func (x *Hello) GetRefusal() Refusal {
 		return x.Refusal
 	}
 	return Refusal_REFUSAL_NONE
+}
+
+func (x *Hello) GetKeep() bool {
+	if x != nil {
+		return x.Keep
+	}
+	return false
 }
 
 // Notification is the one message of the election channel.
@@ -1104,7 +1114,7 @@ var File_peer_proto protoreflect.FileDescriptor
 const file_peer_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"peer.proto\x12\x11zabkeeper.peer.v1\"\x83\x02\n" +
+	"peer.proto\x12\x11zabkeeper.peer.v1\"\x97\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x10\n" +
 	"\x03sid\x18\x02 \x01(\x11R\x03sid\x12\x0e\n" +
@@ -1113,7 +1123,8 @@ const file_peer_proto_rawDesc = "" +
 	"\acluster\x18\x05 \x01(\fR\acluster\x12 \n" +
 	"\vincarnation\x18\x06 \x01(\fR\vincarnation\x12\x16\n" +
 	"\x06config\x18\a \x01(\x10R\x06config\x124\n" +
-	"\arefusal\x18\b \x01(\x0e2\x1a.zabkeeper.peer.v1.RefusalR\arefusal\"\x88\x02\n" +
+	"\arefusal\x18\b \x01(\x0e2\x1a.zabkeeper.peer.v1.RefusalR\arefusal\x12\x12\n" +
+	"\x04keep\x18\t \x01(\bR\x04keep\"\x88\x02\n" +
 	"\fNotification\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x11R\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\x11R\x02to\x12.\n" +

@@ -188,7 +188,7 @@ func (m *member) start() {
 	if m.w.ensemble.Len() > 1 {
 		var err error
 		node, err = m.w.Node(transport.Config{
-			Self: m.sid, Ensemble: m.w.ensemble, Handler: handler{m}, Logger: zerolog.Nop(),
+			Self: m.sid, Membership: quorum.Stable(m.w.ensemble), Handler: handler{m}, Logger: zerolog.Nop(),
 			Identity: func() (quorum.ClusterID, quorum.Incarnation) {
 				d := m.log.Durable()
 				return d.Cluster, d.Incarnation

@@ -46,8 +46,15 @@ type Conflict struct {
 
 // Config is what a Transport is made of. A zero duration or limit means the default.
 type Config struct {
-	Self     quorum.SID
-	Ensemble *quorum.Ensemble
+	Self quorum.SID
+	// Membership is whom this server knows at the start; SetMembers replaces it.
+	Membership quorum.Membership
+	// Own is this server as its configuration file describes it: where it listens while the
+	// membership does not list it. It may be left out if Membership lists Self.
+	Own quorum.Member
+	// Strangers admits servers that the membership does not list (reconfigEnabled): one that is
+	// to join, or was removed, must be able to find the leader.
+	Strangers bool
 	// Identity returns what this server introduces itself with, either of them zero while
 	// unknown. It is called at every connection, from any goroutine.
 	Identity func() (quorum.ClusterID, quorum.Incarnation)
@@ -58,7 +65,8 @@ type Config struct {
 	Conflict func(Conflict)
 
 	// QuorumListeners and ElectionListeners, if not nil, are used and closed by Run in place
-	// of listeners at this server's addresses in the ensemble.
+	// of listeners at this server's addresses in Membership, or in Own. They are kept until SetMembers
+	// gives this server other addresses.
 	QuorumListeners, ElectionListeners []net.Listener
 	// ListenOnAllIPs binds this server's ports at every address of the machine (quorumListenOnAllIPs).
 	ListenOnAllIPs bool
@@ -120,18 +128,25 @@ const (
 	idleHeartbeats = 4
 	// bindPause is the time between two tries to bind a port.
 	bindPause = time.Second
-	// maxStrangers is the number of accepted connections that have not introduced themselves.
-	maxStrangers = 256
+	// maxUnnamed is the number of accepted connections that have not introduced themselves.
+	maxUnnamed = 256
 	// quietPeriod is how long a repeated log line is suppressed.
 	quietPeriod = 30 * time.Second
 )
 
 func (c *Config) validate() error {
-	if c.Ensemble == nil || c.Handler == nil || c.Identity == nil {
-		return errors.New("transport: ensemble, handler and identity are required")
+	if c.Membership.IsZero() || c.Handler == nil || c.Identity == nil {
+		return errors.New("transport: membership, handler and identity are required")
 	}
-	if _, ok := c.Ensemble.Member(c.Self); !ok {
-		return fmt.Errorf("transport: server %v is not in the ensemble", c.Self)
+	if c.Self < 0 || c.Self > quorum.MaxSID {
+		return fmt.Errorf("transport: server id %d is outside 0..%d", int(c.Self), int(quorum.MaxSID))
+	}
+	given := len(c.Own.Quorum) > 0
+	if given && c.Own.SID != c.Self {
+		return fmt.Errorf("transport: the own entry of server %v is that of server %v", c.Self, c.Own.SID)
+	}
+	if !given && !c.Membership.SIDs().Has(c.Self) {
+		return fmt.Errorf("transport: server %v is not in the ensemble and has no entry of its own", c.Self)
 	}
 	if c.BindTries < 0 {
 		return fmt.Errorf("transport: %d tries to bind a port", c.BindTries)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,19 +14,21 @@ import (
 )
 
 // voice is the election channel to one server: what is to be said to it, and the connection
-// that exists, if any.
+// that exists, if any. A stranger has one for as long as it is connected.
 type voice struct {
 	t   *Transport
 	sid quorum.SID
-	// kick ends a wait of maintain early: the connection was lost, or the peer asks for one.
-	kick chan struct{}
 
-	mu   sync.Mutex
+	mu     sync.Mutex
+	keeper *keeper // nil: a stranger
+	// at is where the keeper dials.
+	at   []string
 	conn *electionConn     // nil: none
 	last *fle.Notification // the last one given to notify
 	// unsent: last has not been written to any connection.
 	unsent bool
-	// renew: the peer poked us, so it does not have the connection that we have.
+	// renew: the connection that we have is not the right one. The peer poked us, so it does not have
+	// it, or the address that was dialled is gone.
 	renew bool
 
 	// reporting serialises Handler.Reachable; reported is what it said last.
@@ -43,74 +46,80 @@ type electionConn struct {
 	err  error // why it was closed; written before done is closed
 
 	// Guarded by voice.mu.
-	proven bool // messages flow both ways
+	heard  bool // the peer has shown that it has our introduction
+	proven bool // messages flow both ways, on this connection or the one that it replaced
 	fresh  bool // the last notification has not been repeated on it
+	// older is the connection that this one replaces. It stays until this one is heard, so that
+	// a peer that is about to drop it in favour of this one does not see a gap.
+	older  *electionConn
+	cancel context.CancelCauseFunc // closes it without waiting; nil before run
 }
 
-func newVoice(t *Transport, sid quorum.SID) *voice {
-	return &voice{t: t, sid: sid, kick: make(chan struct{}, 1)}
+func newVoice(t *Transport, sid quorum.SID) *voice { return &voice{t: t, sid: sid} }
+
+// dials reports whether it is this server that dials, if it can: the one with the higher sid.
+func (v *voice) dials() bool { return v.t.cfg.Self > v.sid }
+
+// join makes the server a member that is to be dialled at the given addresses. It returns a
+// keeper to be run, unless there is one.
+func (v *voice) join(at []string) (started *keeper) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.keeper == nil {
+		v.keeper = &keeper{v: v, kick: make(chan struct{}, 1)}
+		started = v.keeper
+	}
+	if !slices.Equal(v.at, at) {
+		v.at = at
+		v.renew = v.renew || v.conn != nil && v.misled(v.conn)
+		signal(v.keeper.kick)
+	}
+	return started
+}
+
+// misled reports whether a connection was dialled to an address that is not the peer's any more. The
+// caller holds mu.
+func (v *voice) misled(c *electionConn) bool { return c.s.at != "" && !slices.Contains(v.at, c.s.at) }
+
+// leave makes a member a stranger: what there is between us ends, soon.
+func (v *voice) leave() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	k := v.keeper
+	if k == nil {
+		return
+	}
+	k.left = true
+	if k.cancel != nil {
+		k.cancel()
+	}
+	for c := v.conn; c != nil; c = c.older {
+		if c.cancel != nil {
+			c.cancel(ErrLeft)
+		}
+	}
+	v.keeper, v.at, v.conn, v.renew = nil, nil, nil, false
+	v.last, v.unsent = nil, false
+}
+
+// kept reports whether a keeper sees to this voice.
+func (v *voice) kept() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.keeper != nil
 }
 
 // notify makes n the message to be sent next.
 func (v *voice) notify(n fle.Notification) {
 	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.keeper == nil && v.conn == nil {
+		return
+	}
 	v.last, v.unsent = &n, true
-	c := v.conn
-	v.mu.Unlock()
-	if c != nil {
-		signal(c.wake)
+	if v.conn != nil {
+		signal(v.conn.wake)
 	}
-}
-
-// maintain sees to it that the connection exists, by dialling a server with a lower sid and by
-// poking one with a higher sid.
-func (v *voice) maintain(ctx context.Context) {
-	pause := backoff{least: minElectionBackoff, most: maxElectionBackoff}
-	trouble := outage{patience: v.t.cfg.UnreachableAfter}
-	dials := v.sid < v.t.cfg.Self
-	if !dials && !sleep(ctx, pause.next(), v.kick) {
-		return // the higher one probably dials at this moment, too
-	}
-	for attempt := 0; ctx.Err() == nil; attempt++ {
-		if !v.satisfied() {
-			s, err := v.t.dial(ctx, v.sid, peerwire.Election, attempt)
-			switch {
-			case err != nil:
-				v.failed(&trouble, err)
-			case dials:
-				c := v.install(s, true)
-				v.t.wg.Go(func() { v.run(ctx, c) })
-			default:
-				trouble.over()
-				s.close() // it knows now that we want to be dialled
-			}
-		}
-		if v.satisfied() {
-			trouble.over()
-		}
-		began := time.Now()
-		for v.satisfied() && ctx.Err() == nil {
-			select {
-			case <-ctx.Done():
-			case <-v.kick:
-			}
-		}
-		// A connection that breaks at once, again and again, is not dialled at full speed.
-		if time.Since(began) > maxElectionBackoff {
-			pause.reset()
-		}
-		sleep(ctx, pause.next(), v.kick)
-	}
-}
-
-// failed tells of a dial that failed.
-func (v *voice) failed(trouble *outage, err error) {
-	now := time.Now()
-	ev, text := v.t.cfg.Logger.Debug(), "election dial failed"
-	if trouble.failed(now) {
-		ev, text = v.t.cfg.Logger.Warn(), "server cannot be reached"
-	}
-	ev.Stringer("peer", v.sid).Err(err).Dur("since_ms", now.Sub(trouble.since)).Msg(text)
 }
 
 // satisfied reports whether there is nothing to dial for.
@@ -124,34 +133,84 @@ func (v *voice) satisfied() bool {
 // whatever we believe.
 func (v *voice) poked() {
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	v.renew = v.conn != nil
-	v.mu.Unlock()
-	signal(v.kick)
+	v.nudge()
 }
 
-// install makes a new connection the channel, in place of an older one. proven says that
-// the handshake itself has shown that messages flow both ways.
-func (v *voice) install(s *session, proven bool) *electionConn {
+// nudge makes the keeper, if there is one, look. The caller holds mu.
+func (v *voice) nudge() {
+	if v.keeper != nil {
+		signal(v.keeper.kick)
+	}
+}
+
+// install makes a new connection the channel, in place of an older one, and returns it. It returns nil
+// if it closed the session: its peer has left, or there is a better connection.
+func (v *voice) install(s *session) *electionConn {
 	s.in.limit = peerwire.MaxNotification
-	c := &electionConn{s: s, wake: make(chan struct{}, 1), done: make(chan struct{}), proven: proven, fresh: true}
+	// Whoever dialled has seen in the handshake that messages flow both ways.
+	dialled := s.at != ""
+	c := &electionConn{
+		s: s, wake: make(chan struct{}, 1), done: make(chan struct{}), heard: dialled, proven: dialled, fresh: true,
+	}
 	v.mu.Lock()
 	old := v.conn
-	v.conn, v.renew = c, false
-	if old != nil && old.proven {
-		c.proven = true // no gap for those who listen to Reachable
+	welcome := v.keeper != nil || !dialled && v.t.cfg.Strangers
+	if !welcome || old != nil && v.outranks(old, c) {
+		v.mu.Unlock()
+		s.close()
+		return nil
 	}
+	var obsolete []*electionConn
+	switch {
+	case old == nil:
+	case dialled:
+		obsolete = append(obsolete, old)
+		if old.older != nil {
+			obsolete = append(obsolete, old.older)
+		}
+	case old.heard:
+		c.older = old
+	default: // keep the one that is known to work
+		c.older, old.older = old.older, nil
+		obsolete = append(obsolete, old)
+	}
+	c.proven = c.proven || old != nil && old.proven // no gap for those who listen to Reachable
+	v.conn, v.renew = c, v.misled(c)
 	v.mu.Unlock()
-	if old != nil {
-		old.close(ErrReplaced)
+	for _, o := range obsolete {
+		o.close(ErrReplaced)
 	}
 	v.report()
 	return c
 }
 
+// outranks reports whether a new connection must give way to the one that exists: one that the
+// lower side dialled to the one that the higher side dialled, so that both ends agree when
+// they meet, and otherwise the older to the newer. The caller holds mu.
+func (v *voice) outranks(old, c *electionConn) bool {
+	if o, n := v.regular(old), v.regular(c); o != n {
+		return o
+	}
+	return old.s.number > c.s.number
+}
+
+// regular reports whether a connection was dialled by the side with the higher sid.
+func (v *voice) regular(c *electionConn) bool { return (c.s.at != "") == v.dials() }
+
 // run serves a connection that was installed until it ends.
 func (v *voice) run(ctx context.Context, c *electionConn) {
-	stop := context.AfterFunc(ctx, func() { c.close(ErrStopped) })
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(ctx, func() { c.close(context.Cause(ctx)) })
 	defer stop()
+	v.mu.Lock()
+	c.cancel = cancel
+	if !v.holds(c) {
+		cancel(ErrLeft) // in the meantime
+	}
+	v.mu.Unlock()
 	var writer sync.WaitGroup
 	writer.Go(func() { c.close(v.write(c)) })
 	c.close(v.read(c))
@@ -159,14 +218,33 @@ func (v *voice) run(ctx context.Context, c *electionConn) {
 	c.s.leave()
 	v.t.refused(c.s.conn.RemoteAddr(), c.err)
 	v.t.cfg.Logger.Debug().Stringer("peer", v.sid).Err(c.err).Msg("election connection ended")
-
-	v.mu.Lock()
-	if v.conn == c {
-		v.conn = nil
-	}
-	v.mu.Unlock()
+	v.lost(c)
 	v.report()
-	signal(v.kick)
+}
+
+// holds reports whether c is the connection, or about to be replaced as such. The caller holds mu.
+func (v *voice) holds(c *electionConn) bool {
+	return v.conn != nil && (v.conn == c || v.conn.older == c)
+}
+
+// lost forgets a connection that has ended. If it was to replace another, that one is used again.
+func (v *voice) lost(c *electionConn) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case !v.holds(c):
+	case v.conn != c:
+		v.conn.older = nil
+	default:
+		if v.conn = c.older; v.conn != nil {
+			v.conn.fresh = true
+			signal(v.conn.wake)
+		}
+	}
+	if v.conn == nil && v.keeper == nil {
+		v.last, v.unsent = nil, false
+	}
+	v.nudge()
 }
 
 // close ends the connection; the first reason stays.
@@ -189,7 +267,7 @@ func (v *voice) read(c *electionConn) error {
 		if err != nil {
 			return err
 		}
-		v.prove(c)
+		current := v.prove(c)
 		if len(payload) == 0 {
 			continue
 		}
@@ -200,19 +278,31 @@ func (v *voice) read(c *electionConn) error {
 		if n.From != v.sid || n.To != v.t.cfg.Self {
 			return fmt.Errorf("%w: server %v sent a notification of %v to %v", ErrProtocol, v.sid, n.From, n.To)
 		}
-		v.t.cfg.Handler.Notified(n)
+		if current {
+			v.t.cfg.Handler.Notified(n)
+		}
 	}
 }
 
-// prove notes that the peer has our introduction, since it speaks.
-func (v *voice) prove(c *electionConn) {
+// prove notes that the peer has our introduction, since it speaks, and reports whether what it
+// says counts: what comes late on a connection that was replaced is repeated on the new one.
+func (v *voice) prove(c *electionConn) (current bool) {
 	v.mu.Lock()
-	news := !c.proven
+	current = v.holds(c)
+	news := !c.heard
+	c.heard = true
+	reach := !c.proven
 	c.proven = true
+	older := c.older
+	c.older = nil
 	v.mu.Unlock()
-	if news {
+	if news && older != nil {
+		older.close(ErrReplaced)
+	}
+	if reach {
 		v.report()
 	}
+	return current
 }
 
 // write sends what is to be said, or a sign of life, until the connection ends.

@@ -18,6 +18,8 @@ var (
 	ErrReplaced = errors.New("transport: replaced by a newer connection")
 	// ErrHungUp: Hangup was called.
 	ErrHungUp = errors.New("transport: hung up")
+	// ErrLeft: the peer is no member any more.
+	ErrLeft = errors.New("transport: the server has left the ensemble")
 	// ErrStopped: Run has ended.
 	ErrStopped = errors.New("transport: stopped")
 	// ErrNoLink: there is no such link, or no longer.

@@ -19,8 +19,14 @@ import (
 type session struct {
 	conn  net.Conn
 	hello peerwire.Hello // of the peer
-	in    frameReader
-	out   framer
+	// at is the address that was dialled, "" for an accepted connection.
+	at string
+	// number counts the connections of this server, in the order in which they were opened.
+	number uint64
+	// kept: this server, which accepted the connection, has told the peer to keep it.
+	kept bool
+	in   frameReader
+	out  framer
 	// leave takes the peer's incarnation out of the register again, once.
 	leave func()
 }
@@ -64,6 +70,7 @@ func (t *Transport) dial(ctx context.Context, to quorum.SID, ch peerwire.Channel
 		return nil, err
 	}
 	s := t.newSession(conn)
+	s.at = address
 	if err := t.introduce(ctx, s, to, ch); err != nil {
 		s.close()
 		t.refused(conn.RemoteAddr(), err)
@@ -74,21 +81,17 @@ func (t *Transport) dial(ctx context.Context, to quorum.SID, ch peerwire.Channel
 
 // address returns where to dial a server. Names are resolved by the dialler, each time.
 func (t *Transport) address(to quorum.SID, ch peerwire.Channel, attempt int) (string, error) {
-	m, ok := t.cfg.Ensemble.Member(to)
-	if !ok || to == t.cfg.Self {
+	at := addresses(t.membership(), to, ch)
+	if len(at) == 0 || to == t.cfg.Self {
 		return "", fmt.Errorf("transport: no server %v to connect to", to)
 	}
-	at := m.Quorum[attempt%len(m.Quorum)]
-	if ch == peerwire.Election {
-		return at.Election().String(), nil
-	}
-	return at.Quorum().String(), nil
+	return at[attempt%len(at)], nil
 }
 
 func (t *Transport) newSession(conn net.Conn) *session {
 	t.tune(conn)
 	return &session{
-		conn: conn, leave: func() {},
+		conn: conn, number: t.opened.Add(1), leave: func() {},
 		in: frameReader{from: conn, limit: peerwire.MaxHello, slab: 2 * (headLen + peerwire.MaxHello)},
 	}
 }
@@ -148,6 +151,7 @@ func (t *Transport) welcome(ctx context.Context, s *session, ch peerwire.Channel
 			return err
 		}
 		reason := t.admit(s, ch, quorum.None)
+		s.kept = reason == peerwire.Accepted && ch == peerwire.Election && t.cfg.Strangers && !t.keeps(s.hello.SID)
 		if err := t.sendHello(s, s.hello.SID, ch, reason); err != nil {
 			return err
 		}
@@ -162,7 +166,8 @@ func (t *Transport) sendHello(s *session, to quorum.SID, ch peerwire.Channel, re
 	cluster, incarnation := t.cfg.Identity()
 	h := peerwire.Hello{
 		Version: peerwire.Version, SID: t.cfg.Self, To: to, Channel: ch,
-		Cluster: cluster, Incarnation: incarnation, Config: t.cfg.Ensemble.Version(), Refusal: reason,
+		Cluster: cluster, Incarnation: incarnation, Config: t.membership().Committed.Version(), Refusal: reason,
+		Keep: s.kept,
 	}
 	_, err := s.conn.Write(s.out.add(nil, func(dst []byte) []byte { return peerwire.AppendHello(dst, &h) }))
 	return err
@@ -182,7 +187,8 @@ func (s *session) readHello() error {
 func (t *Transport) admit(s *session, ch peerwire.Channel, want quorum.SID) peerwire.Refusal {
 	cluster, incarnation := t.cfg.Identity()
 	reason := judge(view{
-		self: t.cfg.Self, cluster: cluster, incarnation: incarnation, ensemble: t.cfg.Ensemble,
+		self: t.cfg.Self, cluster: cluster, incarnation: incarnation,
+		members: t.membership().SIDs(), strangers: t.cfg.Strangers,
 	}, s.hello, ch, want)
 	if reason != peerwire.Accepted {
 		return reason
@@ -199,13 +205,15 @@ type view struct {
 	self        quorum.SID
 	cluster     quorum.ClusterID
 	incarnation quorum.Incarnation
-	ensemble    *quorum.Ensemble
+	members     quorum.Set
+	strangers   bool // those who are no members are welcome, too
 }
 
 // judge says whether a server that introduces itself with h on a connection of channel ch may
 // stay. want is whom we dialled, or None if the other side did.
 func judge(v view, h peerwire.Hello, ch peerwire.Channel, want quorum.SID) peerwire.Refusal {
-	_, known := v.ensemble.Member(h.SID)
+	// Whom we dialled was a member then.
+	known := want != quorum.None || v.strangers || v.members.Has(h.SID)
 	switch {
 	case h.Version < peerwire.Version:
 		return peerwire.RefusedVersion

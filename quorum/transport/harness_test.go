@@ -248,7 +248,7 @@ func (c *cluster) config(sid quorum.SID, r *recorder) transport.Config {
 	}
 	delete(c.listeners, sid)
 	return transport.Config{
-		Self: sid, Ensemble: c.ensemble, Handler: r, Identity: identity(1, byte(sid)), Logger: zerolog.Nop(),
+		Self: sid, Membership: quorum.Stable(c.ensemble), Handler: r, Identity: identity(1, byte(sid)), Logger: zerolog.Nop(),
 		QuorumListeners: pair[:1], ElectionListeners: pair[1:],
 	}
 }

@@ -44,9 +44,11 @@ type MemoryNode struct {
 	incarnation quorum.Incarnation
 
 	// The rest is guarded by hub.mu.
-	said  map[quorum.SID][]byte // the last notification to each server, encoded
-	inbox []memoryEvent
-	wake  chan struct{}
+	members quorum.Membership
+	talks   quorum.Set            // with whom this server wants an election connection
+	said    map[quorum.SID][]byte // the last notification to each server, encoded
+	inbox   []memoryEvent
+	wake    chan struct{}
 }
 
 // memoryEvent is something to tell a node's handler.
@@ -80,13 +82,33 @@ func NewMemory() *Memory {
 	}
 }
 
-// Node makes a node for the server cfg.Self. Of cfg only Self, Ensemble, Identity, Handler and
-// the sizes of queues are used. It takes part while its Run runs; a server that restarts is a new node.
+// Node makes a node for the server cfg.Self. Of cfg only Self, Membership, Own, Strangers, Identity,
+// Handler and the sizes of queues are used; addresses mean nothing here. It takes part while its Run runs; a server that restarts is a new node.
 func (h *Memory) Node(cfg Config) (*MemoryNode, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &MemoryNode{hub: h, cfg: cfg, said: make(map[quorum.SID][]byte), wake: make(chan struct{}, 1)}, nil
+	return &MemoryNode{
+		hub: h, cfg: cfg, members: cfg.Membership, talks: partners(cfg.Membership, cfg.Self),
+		said: make(map[quorum.SID][]byte), wake: make(chan struct{}, 1),
+	}, nil
+}
+
+// SetMembers is Transport.SetMembers.
+func (n *MemoryNode) SetMembers(m quorum.Membership) {
+	h := n.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n.members.Equal(m) {
+		return
+	}
+	n.members, n.talks = m, partners(m, n.cfg.Self)
+	h.settle()
+	for sid := range n.said {
+		if !n.talks.Has(sid) && !h.talking[pair(n.cfg.Self, sid)] {
+			delete(n.said, sid)
+		}
+	}
 }
 
 // Run takes part in the network until ctx ends; then all of the node's connections are reset,
@@ -123,7 +145,7 @@ func (n *MemoryNode) Run(ctx context.Context) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for sid := range n.cfg.Ensemble.SIDs().All() {
+	for sid := range h.running().All() {
 		h.reset(n.cfg.Self, sid)
 	}
 	for _, e := range h.waiting {
@@ -166,15 +188,16 @@ func (n *MemoryNode) post(e memoryEvent) {
 // Notify is Transport.Notify.
 func (n *MemoryNode) Notify(note fle.Notification) {
 	self, to := n.cfg.Self, note.To
-	if to == self || !n.cfg.Ensemble.SIDs().Has(to) {
-		return
-	}
 	note.From = self
 	h := n.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	connected := h.nodes[self] == n && h.talking[pair(self, to)]
+	if !connected && !n.talks.Has(to) {
+		return
+	}
 	n.said[to] = peerwire.AppendNotification(nil, &note)
-	if h.nodes[self] == n && h.talking[pair(self, to)] {
+	if connected {
 		h.say(n, to)
 	}
 }
@@ -263,13 +286,27 @@ func (h *Memory) open(from, to quorum.SID) bool {
 	return h.nodes[from] != nil && h.nodes[to] != nil && !h.blocked[direction{from, to}]
 }
 
-// settle brings connections in line with who runs and what is blocked, in order of sids. The
-// caller holds mu.
-func (h *Memory) settle() {
+// running returns the servers that run. The caller holds mu.
+func (h *Memory) running() quorum.Set {
 	var all quorum.Set
 	for sid := range h.nodes {
 		all.Add(sid)
 	}
+	return all
+}
+
+// talk reports whether two servers that run have an election connection if nothing is blocked: one wants
+// it, and the other does, too, or takes it from a stranger.
+func (h *Memory) talk(a, b quorum.SID) bool {
+	x, y := h.nodes[a], h.nodes[b]
+	there, back := x.talks.Has(b), y.talks.Has(a)
+	return there && (back || y.cfg.Strangers) || back && x.cfg.Strangers
+}
+
+// settle brings connections in line with who runs, who knows whom and what is blocked, in order of
+// sids. The caller holds mu.
+func (h *Memory) settle() {
+	all := h.running()
 	for d := range h.talking {
 		all = all.Or(quorum.SetOf(d.from, d.to))
 	}
@@ -278,7 +315,7 @@ func (h *Memory) settle() {
 			if a >= b {
 				continue
 			}
-			if now := h.open(a, b) && h.open(b, a); now != h.talking[direction{a, b}] {
+			if now := h.open(a, b) && h.open(b, a) && h.talk(a, b); now != h.talking[direction{a, b}] {
 				h.hear(direction{a, b}, now)
 			}
 		}
@@ -312,6 +349,9 @@ func (h *Memory) hear(d direction, up bool) {
 			e.other = ends.other.incarnation
 		}
 		ends.n.post(e)
+		if !up && !ends.n.talks.Has(e.sid) {
+			delete(ends.n.said, e.sid) // a stranger that comes again is another one
+		}
 	}
 	if up {
 		h.say(a, d.to)

@@ -49,7 +49,8 @@ func (h *Memory) establish(e *memoryEnd) {
 	switch {
 	case e.reason() != nil:
 		return
-	case self == e.peer || h.nodes[self] != e.node || !h.open(self, e.peer) || !h.open(e.peer, self):
+	case self == e.peer || h.nodes[self] != e.node || !h.open(self, e.peer) || !h.open(e.peer, self),
+		!e.node.members.SIDs().Has(e.peer), !h.nodes[e.peer].admits(self):
 		h.waiting = append(h.waiting, e)
 		return
 	}
@@ -66,6 +67,9 @@ func (h *Memory) establish(e *memoryEnd) {
 	target.post(memoryEvent{kind: memoryLinkUp, end: e.other, sid: self})
 	h.flush(e)
 }
+
+// admits reports whether a server may connect to this one. The caller holds hub.mu.
+func (n *MemoryNode) admits(sid quorum.SID) bool { return n.cfg.Strangers || n.members.SIDs().Has(sid) }
 
 // inbound reports whether the other side asked for the link: its end was made first.
 func (e *memoryEnd) inbound() bool { return e.other != nil && e.other.id < e.id }

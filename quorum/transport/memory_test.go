@@ -35,7 +35,7 @@ func (m *memory) start(sid quorum.SID, tweaks ...func(*transport.Config)) *serve
 	m.t.Helper()
 	r := newRecorder()
 	cfg := transport.Config{
-		Self: sid, Ensemble: m.ensemble, Handler: r, Identity: identity(1, byte(sid)), Logger: zerolog.Nop(),
+		Self: sid, Membership: quorum.Stable(m.ensemble), Handler: r, Identity: identity(1, byte(sid)), Logger: zerolog.Nop(),
 	}
 	for _, tweak := range tweaks {
 		tweak(&cfg)
@@ -157,7 +157,7 @@ func TestMemoryRefusesSecondNode(t *testing.T) {
 	s1 := m.start(1)
 	s2 := m.start(2)
 	s2.awaitReach(t, 1, true)
-	n, err := m.Node(transport.Config{Self: 1, Ensemble: m.ensemble, Handler: newRecorder(), Identity: identity(1, 9)})
+	n, err := m.Node(transport.Config{Self: 1, Membership: quorum.Stable(m.ensemble), Handler: newRecorder(), Identity: identity(1, 9)})
 	if err != nil {
 		t.Fatal(err)
 	}

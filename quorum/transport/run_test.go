@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/quorum/transport"
 )
 
@@ -15,7 +16,7 @@ func TestBindError(t *testing.T) {
 	c := newCluster(t, 1, 2) // its listeners hold the ports
 	for _, all := range []bool{false, true} {
 		cfg := transport.Config{
-			Self: 1, Ensemble: c.ensemble, Handler: newRecorder(), Identity: identity(1, 1),
+			Self: 1, Membership: quorum.Stable(c.ensemble), Handler: newRecorder(), Identity: identity(1, 1),
 			Logger: zerolog.Nop(), BindTries: 1, ListenOnAllIPs: all,
 		}
 		tr, err := transport.New(cfg)
@@ -61,14 +62,16 @@ func TestBrokenListener(t *testing.T) {
 func TestConfigErrors(t *testing.T) {
 	c := newCluster(t, 1, 2)
 	for name, spoil := range map[string]func(*transport.Config){
-		"no ensemble":  func(cfg *transport.Config) { cfg.Ensemble = nil },
+		"no members":   func(cfg *transport.Config) { cfg.Membership = quorum.Membership{} },
+		"no server":    func(cfg *transport.Config) { cfg.Self = -1 },
+		"other's own":  func(cfg *transport.Config) { cfg.Own = cfg.Membership.Committed.Others(1)[0] },
 		"no handler":   func(cfg *transport.Config) { cfg.Handler = nil },
 		"no identity":  func(cfg *transport.Config) { cfg.Identity = nil },
 		"unknown self": func(cfg *transport.Config) { cfg.Self = 9 },
 		"tries":        func(cfg *transport.Config) { cfg.BindTries = -1 },
 		"stream":       func(cfg *transport.Config) { cfg.QueueBytes, cfg.StreamBytes = 1000, 1000 },
 	} {
-		cfg := transport.Config{Self: 1, Ensemble: c.ensemble, Handler: newRecorder(), Identity: identity(1, 1)}
+		cfg := transport.Config{Self: 1, Membership: quorum.Stable(c.ensemble), Handler: newRecorder(), Identity: identity(1, 1)}
 		spoil(&cfg)
 		if _, err := transport.New(cfg); err == nil {
 			t.Errorf("%s: accepted", name)

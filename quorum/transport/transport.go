@@ -2,11 +2,9 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"net"
-	"slices"
-	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/fle"
@@ -22,19 +20,25 @@ type Transport struct {
 	register register
 	// refusals takes the lines of those who are refused, lives those of connections that come and go.
 	refusals, lives *quiet.Log
-	// voices has the election channel to every other server that this one talks to. The map never changes.
-	voices map[quorum.SID]*voice
-	// strangers has a slot for every accepted connection that has not introduced itself.
-	strangers chan struct{}
+	// unnamed has a slot for every accepted connection that has not introduced itself.
+	unnamed chan struct{}
+	// opened counts sessions.
+	opened atomic.Uint64
+	moved  chan struct{} // this server's own addresses may have changed
 	// wg counts everything that Run started.
 	wg sync.WaitGroup
 
 	mu      sync.Mutex
+	members quorum.Membership
+	// voices has the election channel to every server that this one talks to, or ever did: so
+	// what Handler.Reachable is told of one server is always in order.
+	voices  map[quorum.SID]*voice
+	keepers []*keeper // to be started; Run takes them
 	nextID  uint64
 	links   map[uint64]*link     // open or being dialled
 	inbound map[quorum.SID]*link // newest link that each learner dialled
 	pending []*link              // to be dialled; Run takes them
-	wake    chan struct{}        // pending changed
+	wake    chan struct{}        // pending or keepers changed
 	stopped bool                 // Run has ended, or is about to
 }
 
@@ -47,7 +51,8 @@ func New(cfg Config) (*Transport, error) {
 		refusals: quiet.New(quiet.Config{Logger: cfg.Logger, Lines: 1, Period: quietPeriod}),
 		lives:    quiet.New(quiet.Config{Logger: cfg.Logger}),
 
-		cfg: cfg, strangers: make(chan struct{}, maxStrangers), wake: make(chan struct{}, 1),
+		cfg: cfg, unnamed: make(chan struct{}, maxUnnamed),
+		wake: make(chan struct{}, 1), moved: make(chan struct{}, 1),
 		voices: make(map[quorum.SID]*voice), links: make(map[uint64]*link), inbound: make(map[quorum.SID]*link),
 	}
 	if cfg.Dial == nil {
@@ -56,13 +61,7 @@ func New(cfg Config) (*Transport, error) {
 			return d.DialContext(ctx, "tcp", address)
 		}
 	}
-	self, _ := cfg.Ensemble.Member(cfg.Self)
-	for _, m := range cfg.Ensemble.Others(cfg.Self) {
-		// Two observers have nothing to elect between them.
-		if self.Role == quorum.Participant || m.Role == quorum.Participant {
-			t.voices[m.SID] = newVoice(t, m.SID)
-		}
-	}
+	t.setMembers(cfg.Membership)
 	return t, nil
 }
 
@@ -82,16 +81,15 @@ func (t *Transport) Run(ctx context.Context) error {
 			cancel()
 		}
 	}
-	fail(t.listen(ctx, func(ln net.Listener, ch peerwire.Channel) {
-		t.wg.Go(func() { fail(t.accept(ctx, ln, ch)) })
-	}))
-	for _, v := range t.voices {
-		t.wg.Go(func() { v.maintain(ctx) })
-	}
+	p := &ports{t: t, serve: func(open context.Context, ln net.Listener, ch peerwire.Channel) {
+		t.wg.Go(func() { fail(t.accept(open, ln, func(conn net.Conn) { t.greet(ctx, conn, ch) })) })
+	}}
+	fail(p.start(ctx))
+	t.wg.Go(func() { p.follow(ctx) })
 	for _, q := range []*quiet.Log{t.refusals, t.lives} {
 		t.wg.Go(func() { q.Run(ctx) })
 	}
-	t.dialPending(ctx)
+	t.dispatch(ctx)
 	t.wg.Wait()
 	for _, q := range []*quiet.Log{t.refusals, t.lives} {
 		q.Flush() // what came while the others ended
@@ -99,15 +97,18 @@ func (t *Transport) Run(ctx context.Context) error {
 	return failure
 }
 
-// dialPending starts the links that Connect asks for, until ctx ends.
-func (t *Transport) dialPending(ctx context.Context) {
+// dispatch starts the links that Connect asks for and the keepers of members, until ctx ends.
+func (t *Transport) dispatch(ctx context.Context) {
 	for ctx.Err() == nil {
 		t.mu.Lock()
-		pending := t.pending
-		t.pending = nil
+		pending, keepers := t.pending, t.keepers
+		t.pending, t.keepers = nil, nil
 		t.mu.Unlock()
 		for _, l := range pending {
 			t.wg.Go(func() { t.dialLink(ctx, l) })
+		}
+		for _, k := range keepers {
+			t.wg.Go(func() { k.run(ctx) })
 		}
 		select {
 		case <-ctx.Done():
@@ -126,111 +127,11 @@ func (t *Transport) dialPending(ctx context.Context) {
 	}
 }
 
-// listen hands the listeners given, or opened at this server's addresses, to serve.
-func (t *Transport) listen(ctx context.Context, serve func(net.Listener, peerwire.Channel)) error {
-	given := map[peerwire.Channel][]net.Listener{
-		peerwire.Election: t.cfg.ElectionListeners, peerwire.Learner: t.cfg.QuorumListeners,
-	}
-	for ch, lns := range given {
-		for _, ln := range lns {
-			serve(ln, ch)
-		}
-	}
-	self, _ := t.cfg.Ensemble.Member(t.cfg.Self)
-	for _, ch := range []peerwire.Channel{peerwire.Election, peerwire.Learner} {
-		if given[ch] != nil {
-			continue
-		}
-		for _, address := range t.ownAddresses(self, ch) {
-			ln, err := t.bind(ctx, address)
-			if err != nil && ctx.Err() != nil {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			serve(ln, ch)
-		}
-	}
-	return nil
-}
-
-// ownAddresses returns where this server listens.
-func (t *Transport) ownAddresses(self quorum.Member, ch peerwire.Channel) []string {
-	var out []string
-	for _, at := range self.Quorum {
-		a := at.Quorum()
-		if ch == peerwire.Election {
-			a = at.Election()
-		}
-		if t.cfg.ListenOnAllIPs {
-			out = append(out, ":"+strconv.Itoa(a.Port))
-		} else {
-			out = append(out, a.String())
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out) // the same port of several addresses, under ListenOnAllIPs
-}
-
-// bind opens one listener, trying again as often as configured.
-func (t *Transport) bind(ctx context.Context, address string) (net.Listener, error) {
-	var lc net.ListenConfig
-	for tries := 1; ; tries++ {
-		ln, err := lc.Listen(ctx, "tcp", address)
-		if err == nil {
-			t.cfg.Logger.Info().Str("address", address).Msg("listening for servers")
-			return ln, nil
-		}
-		if tries == t.cfg.BindTries {
-			return nil, &BindError{Address: address, Tries: tries, Err: err}
-		}
-		t.cfg.Logger.Error().Str("address", address).Err(err).Int("try", tries).Msg("cannot bind a port for servers")
-		if !sleep(ctx, bindPause, nil) {
-			return nil, ctx.Err()
-		}
-	}
-}
-
-// accept serves one listener until ctx ends. Trouble with single connections, or a lack of file
-// descriptors, does not end it.
-func (t *Transport) accept(ctx context.Context, ln net.Listener, ch peerwire.Channel) error {
-	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
-	defer stop()
-	defer func() { _ = ln.Close() }()
-	pause := backoff{least: 5 * time.Millisecond, most: time.Second}
-	for {
-		conn, err := ln.Accept()
-		switch {
-		case ctx.Err() != nil:
-			if err == nil {
-				_ = conn.Close()
-			}
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return err
-		case err != nil:
-			t.refusals.Error("cannot accept a connection of a server").Stringer("address", ln.Addr()).Err(err).Send()
-			sleep(ctx, pause.next(), nil)
-			continue
-		}
-		pause.reset()
-		select {
-		case t.strangers <- struct{}{}:
-			t.wg.Go(func() { t.greet(ctx, conn, ch) })
-		default:
-			_ = conn.Close()
-			t.refusals.Warn("too many connections that have not introduced themselves").
-				Stringer("remote", conn.RemoteAddr()).Send()
-		}
-	}
-}
-
 // greet takes an accepted connection through the handshake and then serves it.
 func (t *Transport) greet(ctx context.Context, conn net.Conn, ch peerwire.Channel) {
 	s := t.newSession(conn)
 	err := t.welcome(ctx, s, ch)
-	<-t.strangers
+	<-t.unnamed
 	if err != nil {
 		s.close()
 		t.refused(conn.RemoteAddr(), err)
@@ -240,23 +141,25 @@ func (t *Transport) greet(ctx context.Context, conn net.Conn, ch peerwire.Channe
 		t.serveInbound(ctx, s)
 		return
 	}
-	v := t.voices[s.hello.SID]
-	switch {
-	case v == nil: // an observer called an observer
-		s.close()
-	case s.hello.SID < t.cfg.Self:
+	t.mu.Lock()
+	v := t.voiceOf(s.hello.SID)
+	t.mu.Unlock()
+	if s.hello.SID < t.cfg.Self && !s.kept {
 		s.close()
 		v.poked()
-	default:
-		v.run(ctx, v.install(s, false))
+		return
+	}
+	if c := v.install(s); c != nil {
+		v.run(ctx, c)
 	}
 }
 
 // Notify sends an election notification to n.To. It replaces one to the same server that is still
 // waiting; the last one is repeated whenever a connection to that server opens. A notification to
-// this server itself, or to one with which it does not vote, is dropped.
+// this server itself, to one with which it does not vote, or to a stranger that is not connected, is
+// dropped.
 func (t *Transport) Notify(n fle.Notification) {
-	if v := t.voices[n.To]; v != nil {
+	if v := t.voice(n.To); v != nil {
 		n.From = t.cfg.Self
 		v.notify(n)
 	}

@@ -224,8 +224,9 @@ func (n *Node) strict() bool {
 const initializeMarker = "initialize"
 
 func (n *Node) newTransport() (*transport.Transport, error) {
+	own, _ := n.ensemble.Member(n.sid)
 	cfg := transport.Config{
-		Self: n.sid, Ensemble: n.ensemble, Handler: inbox{n}, Logger: n.log,
+		Self: n.sid, Membership: quorum.Stable(n.ensemble), Own: own, Handler: inbox{n}, Logger: n.log,
 		Identity: func() (quorum.ClusterID, quorum.Incarnation) {
 			d := n.stores.log.Durable()
 			return d.Cluster, d.Incarnation
