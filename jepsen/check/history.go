@@ -26,6 +26,18 @@ const (
 	KindOwn      Kind = "own"      // the session looks at its own node Path: Found, Owner
 	KindObserve  Kind = "observe"  // another session looks at node Path after a sync: Found, Owner
 	KindEnd      Kind = "end"      // the session ends: OK when its close was acknowledged, Info when it was left to expire
+	KindTotal    Kind = "total"    // Key is the bank; Value are all balances of one moment, with commas
+	KindTransfer Kind = "transfer" // Key is the bank; Value says what is moved, the sum stays
+	KindEnqueue  Kind = "enqueue"  // Key is the prefix, Value the data; Path of the reply
+	KindDequeue  Kind = "dequeue"  // Path is the item that is taken, Value its data
+	KindLead     Kind = "lead"     // Path is the lowest candidate at Zxid, and the client's own; Token its czxid
+	KindView     Kind = "view"     // Key is the group, Value the sorted names of its members at Zxid, with commas
+	KindBelief   Kind = "belief"   // the same as the watcher knows it in the end, from events alone
+	KindChange   Kind = "change"   // Path is a watched node, Value the event that this write must cause
+	KindWatch    Kind = "watch"    // watch number Token begins, in the state Zxid
+	KindEvent    Kind = "event"    // watch number Token is told at Zxid of the event Value of node Path
+	KindHeard    Kind = "heard"    // watch number Token has been told of everything up to Zxid
+	KindLeft     Kind = "left"     // Key is the path of a create, Value its data, sent over a connection that the session had left
 	KindOther    Kind = "other"    // recorded for the reader; nothing is demanded of it
 )
 
@@ -93,7 +105,7 @@ func (o Op) String() string {
 // named.
 func (o Op) isWrite() bool {
 	switch o.Kind {
-	case KindSet, KindCAS, KindCreate, KindSequence, KindGuard, KindRegister:
+	case KindSet, KindCAS, KindCreate, KindSequence, KindGuard, KindRegister, KindTransfer, KindEnqueue, KindDequeue, KindChange:
 		return true
 	default:
 		return false

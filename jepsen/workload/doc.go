@@ -14,7 +14,18 @@
 //   - pipeline: sets and gets of few keys by sessions with many requests under way;
 //   - append: persistent sequential nodes and nodes of unique names, each created once;
 //   - lock: the ephemeral sequential recipe, its holders writing under a fencing token;
-//   - ephemeral: sessions that register nodes and then close, or fall silent, or stay.
+//   - ephemeral: sessions that register nodes and then close, or fall silent, or stay;
+//   - bank: transfers between accounts in multis, and reads of all accounts at once;
+//   - queue: producers of sequential nodes, and consumers who delete the first one;
+//   - latch: candidates for leadership, who look whether they lead;
+//   - membership: ephemeral again, seen by watchers who look only when an event tells them to;
+//   - watch: writers, and a persistent recursive watch over all that they do;
+//   - move: sessions that go to another server with requests under way.
+//
+// Where the library does not go far enough, in bank, watch and move, a workload has raw sessions,
+// whose connections and frames it makes itself, through the same tap.
+//
+// A Recorder can also write all frames of all sessions to a file, for package oracle.
 //
 // Each drives a few clients at a bounded rate until its context ends, and leaves its sessions as
 // its checks want them; Walk then reads what each server holds.

@@ -63,6 +63,9 @@ type Workload interface {
 	Paths() []string
 }
 
+// All names every workload, as New takes them.
+const All = "register,pipeline,append,lock,ephemeral,bank,queue,latch,membership,watch,move"
+
 // New returns the workloads of a comma-separated list of names.
 func New(list string) ([]Workload, error) {
 	var out []Workload
@@ -77,9 +80,21 @@ func New(list string) ([]Workload, error) {
 		case "lock":
 			out = append(out, &lock{clients: 3, locks: 1})
 		case "ephemeral":
-			out = append(out, &ephemeral{clients: 2})
+			out = append(out, &ephemeral{clients: 2, root: "/ephemeral"})
+		case "bank":
+			out = append(out, &bank{clients: 2, accounts: 5})
+		case "queue":
+			out = append(out, &queue{producers: 1, consumers: 2})
+		case "latch":
+			out = append(out, &latch{clients: 2})
+		case "membership":
+			out = append(out, newMembership())
+		case "watch":
+			out = append(out, &watching{writers: 2, watchers: 1})
+		case "move":
+			out = append(out, &move{clients: 1})
 		default:
-			return nil, fmt.Errorf("workload: unknown workload %q, want some of register, pipeline, append, lock, ephemeral", name)
+			return nil, fmt.Errorf("workload: unknown workload %q, want some of %s", name, All)
 		}
 	}
 	return out, nil

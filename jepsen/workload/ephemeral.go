@@ -16,6 +16,7 @@ import (
 // nodes of all of them.
 type ephemeral struct {
 	clients int
+	root    string // of its nodes
 
 	mu    sync.Mutex
 	seen  []string // nodes to look at, newest last
@@ -34,24 +35,29 @@ const (
 func (e *ephemeral) Name() string { return "ephemeral" }
 
 // Paths implements Workload.
-func (e *ephemeral) Paths() []string { return []string{"/ephemeral"} }
+func (e *ephemeral) Paths() []string { return []string{e.root} }
 
 // Setup implements Workload.
-func (e *ephemeral) Setup(s *Session, _ *Env) error { return ensure(s, "", "/ephemeral") }
+func (e *ephemeral) Setup(s *Session, _ *Env) error { return ensure(s, "", e.root) }
 
 // Run implements Workload.
 func (e *ephemeral) Run(ctx context.Context, env *Env) {
-	e.nodes = map[*client][]string{}
 	var wg sync.WaitGroup
 	wg.Go(func() { spawn(env, e.Name()+"-observer", 1, func(c *client) { e.observe(ctx, c) }) })
-	spawn(env, e.Name(), e.clients, func(c *client) {
+	e.members(ctx, env, e.Name())
+	wg.Wait()
+}
+
+// members lets sessions come and go until ctx ends.
+func (e *ephemeral) members(ctx context.Context, env *Env, name string) {
+	e.nodes = map[*client][]string{}
+	spawn(env, name, e.clients, func(c *client) {
 		for round := 0; ; round++ {
 			if !e.round(ctx, c, round) {
 				return
 			}
 		}
 	})
-	wg.Wait()
 }
 
 // round lives through one session. It is false when ctx has ended and the session is kept.
@@ -61,7 +67,7 @@ func (e *ephemeral) round(ctx context.Context, c *client, round int) bool {
 	}
 	var mine []string
 	for i := range nodesPerSession {
-		path := fmt.Sprintf("/ephemeral/%d-%d-%d", c.number, round, i)
+		path := fmt.Sprintf("%s/%d-%d-%d", e.root, c.number, round, i)
 		if e.register(c, path) {
 			mine = append(mine, path)
 		}

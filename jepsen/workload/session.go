@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"github.com/zabkeeper/zabkeeper/jepsen/check"
+	"github.com/zabkeeper/zabkeeper/proto"
 )
 
 // errDead ends all dialling of a session that is over.
@@ -175,7 +177,10 @@ func refused(err error) bool {
 			return true
 		}
 	}
-	return false
+	var code proto.Code // what raw sessions get
+	return errors.As(err, &code) && slices.Contains([]proto.Code{
+		proto.CodeNoNode, proto.CodeBadVersion, proto.CodeNodeExists, proto.CodeNotEmpty, proto.CodeNoAuth, proto.CodeNoChildrenForEphemerals,
+	}, code)
 }
 
 // silent is a logger for the library.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/zabkeeper/zabkeeper/jepsen/check"
 	"github.com/zabkeeper/zabkeeper/jepsen/workload"
+	"github.com/zabkeeper/zabkeeper/proto"
 )
 
 func TestOutcomes(t *testing.T) {
@@ -28,6 +30,8 @@ func TestOutcomes(t *testing.T) {
 		{zk.ErrNodeExists, check.Fail, true},
 		{fmt.Errorf("wrapped: %w", zk.ErrNoNode), check.Fail, true},
 		{zk.ErrNoServer, check.Fail, false},
+		{fmt.Errorf("wrapped: %w", proto.CodeBadVersion), check.Fail, true},
+		{proto.CodeSessionExpired, check.Info, false},
 		{zk.ErrConnectionClosed, check.Info, false},
 		{zk.ErrSessionExpired, check.Info, false},
 		{zk.ErrSessionMoved, check.Info, false},
@@ -110,11 +114,12 @@ func TestTapDoesNotWaitForASilentServer(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
-	all, err := workload.New("register,append, lock,ephemeral,pipeline")
-	if err != nil || len(all) != 5 {
+	all, err := workload.New(strings.ReplaceAll(workload.All, ",", ", "))
+	names := strings.Split(workload.All, ",")
+	if err != nil || len(all) != len(names) || len(all) < 11 {
 		t.Fatalf("got %v, %v", all, err)
 	}
-	for i, name := range []string{"register", "append", "lock", "ephemeral", "pipeline"} {
+	for i, name := range names {
 		if all[i].Name() != name || len(all[i].Paths()) == 0 {
 			t.Errorf("workload %d is %s with %v", i, all[i].Name(), all[i].Paths())
 		}

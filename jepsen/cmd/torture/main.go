@@ -22,6 +22,7 @@ import (
 
 	"github.com/zabkeeper/zabkeeper/jepsen/cluster"
 	"github.com/zabkeeper/zabkeeper/jepsen/nemesis"
+	"github.com/zabkeeper/zabkeeper/jepsen/workload"
 )
 
 func main() {
@@ -71,7 +72,7 @@ func parse(args []string, stdout, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.oracle, "oracle", true, "hold everything that clients saw against the committed log (never of Apache ZooKeeper, whose log cannot be read)")
 	f.IntVar(&o.servers, "servers", 3, "number of servers")
 	f.Uint64Var(&o.seed, "seed", rand.Uint64()>>32, "seed of the nemesis and the clients")
-	f.StringVar(&o.workloads, "workloads", "register,pipeline,append,lock,ephemeral", "workloads")
+	f.StringVar(&o.workloads, "workloads", workload.All, "workloads")
 	f.DurationVar(&o.gap, "gap", 4*time.Second, "mean time between acts")
 	f.DurationVar(&o.hold, "hold", 4*time.Second, "longest time between hurting and healing")
 	f.StringVar(&o.dir, "dir", "", "`directory` for everything, kept; default a temporary one, kept after a failure")

@@ -303,9 +303,17 @@ func (r *run) judge(f check.Final) {
 		check.Creates(h, f),
 		check.Locks(h),
 		check.Ephemerals(h, f, check.EphemeralOptions{SyncGets: r.opt.syncGets}),
+		check.Bank(h, f),
+		check.Queue(h, f),
+		check.Groups(h, f, r.opt.exact),
+		check.Moves(h, f),
 		check.Replicas(f),
 	} {
 		r.report.add(found...)
+	}
+	if r.opt.exact {
+		r.report.add(check.Latch(h)...)
+		r.report.add(check.Watches(h)...)
 	}
 }
 

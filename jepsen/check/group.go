@@ -1,0 +1,89 @@
+package check
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Groups demands that what watchers know of a group is true: a view has no members that nobody
+// registered, and, where headers name exactly the state of a reply, has every member that was
+// registered by then and was still served later. In the end, when nobody comes and goes any more,
+// what a watcher believes, who looked only when an event told it to, is what every server holds: a
+// single lost event would leave it wrong.
+func Groups(h []Op, f Final, exact bool) []Violation {
+	v := violations{check: "groups"}
+	served := map[int64]int64{} // session -> call of the last operation that was served
+	ended := map[int64]int64{}  // session -> call of its end
+	members := map[string]Op{}
+	for _, o := range h {
+		switch {
+		case o.Kind == KindEnd:
+			ended[o.Session] = o.Call
+		case o.Outcome == OK:
+			served[o.Session] = max(served[o.Session], o.Call)
+		}
+		if o.Kind == KindRegister {
+			members[o.Path] = o
+		}
+	}
+	for _, o := range h {
+		if o.Outcome != OK || o.Kind != KindView && o.Kind != KindBelief {
+			continue
+		}
+		names := splitNames(o.Value)
+		for _, name := range names {
+			switch m, ok := members[o.Key+"/"+name]; {
+			case !ok:
+				v.add("a member was seen that nobody registered: "+name, o)
+			case m.Outcome == Fail:
+				v.add("a member was seen whose registration had failed", m, o)
+			case m.Call > o.Return:
+				v.add("a member was seen before it was registered", m, o)
+			}
+		}
+		if o.Kind == KindView && exact {
+			missing(&v, o, names, members, served, ended)
+		}
+		if o.Kind == KindBelief {
+			believed(&v, o, names, f)
+		}
+	}
+	return v.list
+}
+
+// missing demands the members that were certainly there.
+func missing(v *violations, o Op, names []string, members map[string]Op, served, ended map[int64]int64) {
+	for _, path := range slices.Sorted(maps.Keys(members)) {
+		m := members[path]
+		name, in := strings.CutPrefix(path, o.Key+"/")
+		if !in || m.Outcome != OK || m.Zxid > o.Zxid || slices.Contains(names, name) {
+			continue
+		}
+		// A session that was served after the view, and had not been told to end before, was alive.
+		if end, over := ended[m.Session]; served[m.Session] > o.Return && (!over || end > o.Return) {
+			v.add("a member was not seen that was registered, and alive", m, o)
+		}
+	}
+}
+
+func believed(v *violations, o Op, names []string, f Final) {
+	for _, t := range f.Trees {
+		var held []string
+		for _, path := range slices.Sorted(maps.Keys(t.Nodes)) {
+			if name, in := strings.CutPrefix(path, o.Key+"/"); in && !strings.Contains(name, "/") {
+				held = append(held, name)
+			}
+		}
+		if !slices.Equal(held, names) {
+			v.addf([]Op{o}, "server %d has the members %v; a watcher that was told of every change believes in %v", t.Server, held, names)
+		}
+	}
+}
+
+func splitNames(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return strings.Split(list, ",")
+}
