@@ -46,6 +46,7 @@ func (l *Leader) check() error {
 		must(l.commitAnnounced <= l.committed && l.committed <= last, "committed history was proposed"),
 		must(l.delivered <= l.committed, "only what is committed is delivered"),
 		must(l.announced <= last && l.submitted <= last, "only what is proposed is sent"),
+		must(l.confirmed <= l.round && l.round <= l.confirmed+1, "one round of confirmation is under way"),
 		must(!established || l.win.start.ID <= l.unneeded(), "the window holds what is still needed"),
 		must(!established || l.committed <= l.announced || l.me.acked >= l.committed, "commits follow proposals"),
 	)

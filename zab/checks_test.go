@@ -1,6 +1,7 @@
 package zab_test
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/zabkeeper/zabkeeper/quorum"
@@ -118,5 +119,19 @@ func (n *node) checkEvent(e zab.Event) {
 	}
 	if e.Kind == zab.EventDivergence {
 		n.w.t.Fatalf("server %v: %s [I2]", n.sid, formatEvent(e))
+	}
+}
+
+// checkAnswer holds that who has the answer to a Sync has everything that was committed anywhere
+// when it was asked for, whoever else leads by now (hazard H-63).
+func (n *node) checkAnswer(m zab.Message) {
+	committed, err := strconv.Atoi(string(m.Data))
+	if m.Kind != zab.Sync || err != nil {
+		return // of a script
+	}
+	n.w.answered++
+	if len(n.tree) < committed {
+		n.w.t.Fatalf("server %v: %d transactions were committed when a sync was asked for; the answer came at %v, behind %d of them [H-63]",
+			n.sid, committed, n.applied(), len(n.tree))
 	}
 }

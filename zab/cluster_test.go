@@ -87,7 +87,8 @@ var actions = []action{
 	{1, "calm", (*fuzz).calm},
 	{1, "calm and trim", func(f *fuzz) { f.flush(); f.trim() }},
 	{1, "wipe", (*fuzz).wipe},
-	{1, "ask", (*fuzz).ask},
+	{10, "ask", (*fuzz).ask},
+	{1, "coup", (*fuzz).coup},
 }
 
 func (n *node) settleIf() {
@@ -311,14 +312,46 @@ func (n *node) remembers(o *node) bool {
 	return slices.ContainsFunc(n.disk.known, func(k zab.Known) bool { return k.SID == o.sid && k.Incarnation == o.disk.incarnation })
 }
 
-// ask sends a Sync request and lets the leader answer what it has.
+// ask sends a Sync request, which says what is committed at this moment, and lets the leaders
+// answer what they have.
 func (f *fuzz) ask() {
-	if n := f.pick("learner", func(n *node) bool { return n.learner != nil }); n != nil {
-		n.learner.Submit(zab.Sync, []byte("s"))
+	if n := f.pick("asker", func(n *node) bool { return !n.idle() && n.role().Phase() == zab.Broadcast }); n != nil {
+		question := fmt.Appendf(nil, "%d", len(f.committed))
+		if n.learner != nil {
+			n.learner.Submit(zab.Sync, question)
+		} else {
+			n.leader.Answer(n.sid, zab.Sync, question)
+		}
 		f.some(n)
 	}
 	for _, n := range f.nodes {
 		f.reply(n)
+	}
+}
+
+// coup lets the others elect somebody while a server leads and hears nothing of it but the end of
+// links, and asks it when they may have committed something.
+func (f *fuzz) coup() {
+	old := f.pick("leader", func(n *node) bool { return n.leader != nil && n.role().Phase() == zab.Broadcast })
+	if old == nil {
+		return
+	}
+	var electors []*node
+	for _, n := range f.nodes {
+		if n != old && n.voter() {
+			electors = append(electors, n)
+		}
+	}
+	if len(electors) == 0 {
+		return
+	}
+	f.start(slices.MaxFunc(electors, recency), electors)
+	f.calm()
+	f.propose()
+	f.calm()
+	if old.leader != nil {
+		old.leader.Answer(old.sid, zab.Sync, fmt.Appendf(nil, "%d", len(f.committed)))
+		f.some(old)
 	}
 }
 
@@ -359,6 +392,7 @@ func (f *fuzz) count(seen map[string]int) {
 	seen["lives"]++
 	seen["committed"] += len(f.committed)
 	seen["epochs"] += len(f.established)
+	seen["answers"] += f.answered
 	for _, n := range f.nodes {
 		for _, e := range n.events {
 			key, _, _ := strings.Cut(formatEvent(zab.Event{Kind: e.Kind, Peer: quorum.None, Text: e.Text}), " to ")
@@ -403,7 +437,7 @@ func TestEnsembles(t *testing.T) {
 		})
 	}
 	t.Log(seen)
-	for _, k := range []string{"committed", "sync: DIFF", "sync: TRUNC", "sync: SNAP", "counts from now on", "quorum lost", "newer than"} {
+	for _, k := range []string{"committed", "answers", "sync: DIFF", "sync: TRUNC", "sync: SNAP", "counts from now on", "quorum lost", "newer than"} {
 		if seen[k] == 0 && seen["lives"] >= 500 {
 			t.Errorf("%d lives, and never %q: the schedules are too tame", seen["lives"], k)
 		}

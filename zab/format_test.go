@@ -36,7 +36,10 @@ func formatMessage(m zab.Message) string {
 	case zab.Commit, zab.Ack, zab.UpToDate:
 		add("%v", m.Zxid)
 	case zab.Ping:
-		add("seq=%d", m.Seq)
+		add("seq=%d", uint32(m.Seq))
+		if round := m.Seq >> 32; round > 0 {
+			add("round=%d", round)
+		}
 	default:
 		add("%q", m.Data)
 	}

@@ -76,6 +76,10 @@ type Leader struct {
 	answers         []answer
 	forceSnap       quorum.Set // learners whose stream from disk failed
 	base            zxid.Point // where the log on disk begins now
+
+	// Confirmation that this server still leads, see confirm.
+	round     uint64 // the last that was begun
+	confirmed uint64 // the last that a quorum has answered
 }
 
 // mark remembers what was last proposed when a tick began; an acknowledgement of more

@@ -61,6 +61,7 @@ func (l *Leader) announce() {
 	}
 	l.spread()
 	l.announceAll(l.committed, nil)
+	l.confirm()
 	l.answer()
 }
 
@@ -195,45 +196,6 @@ func (l *Leader) deliver() {
 	}
 	if to > l.delivered {
 		l.delivered, l.out.Commit = to, to
-	}
-}
-
-// Answer queues the answer to a Sync or Revalidate behind the commit of everything that
-// is proposed by now, in the one stream that leads to the asker (spec 11.2). An answer
-// to this server itself comes out of Ready.Deliver. A learner that has gone gets none.
-// The role keeps data.
-func (l *Leader) Answer(to quorum.SID, kind Kind, data []byte) {
-	if kind != Sync && kind != Revalidate {
-		panic(fmt.Sprintf("zab: %v is no answer", kind))
-	}
-	if p := l.link(to); l.phase != Broadcast || to != l.self && (p == nil || p.state != linkSynced) {
-		return
-	}
-	l.answers = append(l.answers, answer{
-		after: l.win.last().ID,
-		msg:   Message{Kind: kind, From: l.self, To: to, Epoch: l.epoch, Data: data},
-	})
-}
-
-// answer sends the answers whose commit has been announced. Those to this server wait
-// for the delivery, too.
-func (l *Leader) answer() {
-	held, n := l.answers[:0], 0
-	for n < len(l.answers) && l.answers[n].after <= l.commitAnnounced {
-		switch a := l.answers[n]; {
-		case a.msg.To != l.self:
-			l.send(a.msg)
-		case l.cfg.DeliverDurable && a.after > l.me.acked:
-			held = append(held, a)
-		default:
-			l.out.Deliver = append(l.out.Deliver, a.msg)
-		}
-		n++
-	}
-	if n > len(held) {
-		held = append(held, l.answers[n:]...)
-		clear(l.answers[len(held):])
-		l.answers = held
 	}
 }
 

@@ -39,19 +39,31 @@ func (l *Leader) ping() {
 		if p.state < linkOffered {
 			continue
 		}
-		l.send(Message{Kind: Ping, To: p.sid, Epoch: l.epoch, Zxid: l.win.last().ID, Seq: uint64(l.now)})
+		l.pingOne(p)
 	}
 }
+
+// pingOne asks one learner.
+func (l *Leader) pingOne(p *link) {
+	l.send(Message{Kind: Ping, To: p.sid, Epoch: l.epoch, Zxid: l.win.last().ID, Seq: pingSeq(l.now, l.round)})
+}
+
+// pingSeq is the number of a ping: the tick in its lower half, the round in its upper one.
+func pingSeq(tick int, round uint64) uint64 { return round<<32 | uint64(uint32(tick)) }
 
 // onPing takes the answer to a ping. It proves contact at the time when the ping was
 // sent, no later: nothing else that arrives proves that the learner can hear
 // (hazard H-53).
 func (l *Leader) onPing(p *link, m Message) {
-	if p.state < linkOffered || m.Seq > uint64(l.now) {
+	tick := int(uint32(m.Seq))
+	if p.state < linkOffered || tick > l.now {
 		l.illegal(p, m)
 		return
 	}
-	p.proof = max(p.proof, int(m.Seq))
+	p.proof = max(p.proof, tick)
+	if p.state == linkSynced && uint32(m.Seq>>32) == uint32(l.round) {
+		p.confirmed = l.round
+	}
 	if p.state >= linkStreaming && p.state < linkSynced && p.counts() {
 		l.progress()
 	}

@@ -77,12 +77,6 @@ var learnerStateNames = [learnerStateCount]string{
 // learnerHandler handles one kind of message in whatever state.
 type learnerHandler func(*learner, Message)
 
-// answer is a Sync or Revalidate answer that waits for a commit.
-type answer struct {
-	after zxid.ID
-	msg   Message
-}
-
 // init opens discovery.
 func (l *learner) init(cfg Config, leader quorum.SID, info Kind, table *[kindEnd]learnerHandler) {
 	cfg.Limits = cfg.Limits.withDefaults()

@@ -27,6 +27,7 @@ type link struct {
 	stream    Stream     // running in state linkStreaming
 	end       zxid.Point // the point of its NEWLEADER
 	acked     zxid.ID    // its last acknowledgement
+	confirmed uint64     // the last round of confirmation that it has answered
 	knownSeq  uint64     // Leader.knownSeq at the time it was last told
 	offered   []Known    // the incarnations sent with NEWLEADER
 	told      []Known    // the incarnations that are on its disk

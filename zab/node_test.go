@@ -66,6 +66,7 @@ func (n *node) work(rd zab.Ready) {
 	for _, m := range rd.Deliver {
 		n.w.trace("%v: deliver %v %q", n.sid, m.Kind, m.Data)
 		n.answers = append(n.answers, m)
+		n.checkAnswer(m)
 	}
 	for _, m := range rd.Requests {
 		n.w.trace("%v: request of %v: %v %q", n.sid, m.From, m.Kind, m.Data)

@@ -305,7 +305,7 @@ func (s *script) step(a *scriptArgs) {
 	n := s.f.node(a.first())
 	m := zab.Message{
 		Kind: a.kind(), From: a.sids("from")[0], To: n.sid, Epoch: zxid.Epoch(a.num("epoch", int(n.role().Epoch()))),
-		Zxid: a.id(a.text("zxid")), Seq: uint64(a.num("seq", 0)), Config: zxid.ID(a.num("config", 0)),
+		Zxid: a.id(a.text("zxid")), Seq: uint64(a.num("round", 0))<<32 | uint64(a.num("seq", 0)), Config: zxid.ID(a.num("config", 0)),
 		Cluster: quorum.ClusterID{byte(a.num("cluster", 0))},
 	}
 	if v := a.vals("life"); len(v) > 0 {

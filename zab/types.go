@@ -53,7 +53,8 @@ const (
 	// Request L→S forwards a client's write, opaque in Data.
 	Request
 	// Sync L→S asks for, S→L answers, a flush of the stream: the answer comes behind the
-	// commit of everything that was proposed when the leader handled it. Data is opaque.
+	// commit of everything that was proposed when the leader handled it, after a quorum has
+	// confirmed that it led then. Data is opaque.
 	Sync
 	// Revalidate L→S asks about a session, S→L answers; ordered like Sync. Data is opaque.
 	Revalidate
@@ -117,7 +118,7 @@ type Message struct {
 	Untrusted   bool       // FollowerInfo, AckEpoch: the learner's store must not be believed
 	History     Summary    // AckEpoch
 	Known       []Known    // LeaderInfo, AckEpoch, NewLeader, Ping, Ack: remembered incarnations
-	Seq         uint64     // Ping
+	Seq         uint64     // Ping: tick and round of the leader, see pingSeq
 	Done        bool       // SnapChunk
 }
 

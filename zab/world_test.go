@@ -35,6 +35,7 @@ type world struct {
 	lives       map[quorum.Incarnation]bool     // incarnations given out
 	reconfigs   map[zxid.Point]*quorum.Ensemble // what was ever proposed
 	inForce     *quorum.Ensemble                // after the last of committed
+	answered    int                             // answers to Sync that said what they must reflect
 }
 
 // link is a connection of a learner to its leader: two FIFO queues.

@@ -54,7 +54,7 @@ func (c *client) act() {
 	}
 	for n := 1 + p.s.rng.IntN(3); n > 0; n-- {
 		if p.s.chance(0.05) {
-			data := jute.AppendLong(nil, p.s.now.Microseconds())
+			data := jute.AppendLong(nil, int64(p.s.oracle.applied0().ID))
 			p.put(message{kind: evSubmit, msgs: []zab.Message{{Kind: zab.Sync, From: p.sid, Data: data}}})
 			continue
 		}
@@ -146,11 +146,13 @@ func (c *client) data() []byte {
 	return b
 }
 
-// synced verifies an answer to a sync: it comes behind everything that had been
-// proposed when the leader handled it.
+// synced verifies an answer to a sync: it comes behind everything that anybody had applied when
+// the client asked, and behind everything that had been proposed when the leader handled it.
 func (o *oracle) synced(a *applier, m *zab.Message) {
 	c := jute.NewCursor(m.Data)
-	c.Long()
+	if seen := zxid.ID(c.Long()); m.Kind == zab.Sync && a.tree.applied.ID < seen {
+		o.s.fail("SyncFreshness", "server %v: sync answered at %v, %v was applied before the client asked", a.p.sid, a.tree.applied.ID, seen)
+	}
 	if after := zxid.ID(c.Long()); m.Kind == zab.Sync && after.Counter() > 0 && a.tree.applied.ID < after {
 		o.s.fail("SyncOrder", "server %v: sync answered at %v, %v was proposed before", a.p.sid, a.tree.applied.ID, after)
 	}

@@ -2,6 +2,7 @@ package zktest
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"strings"
 	"sync"
@@ -26,12 +27,23 @@ type Option func(*options)
 
 type options struct {
 	settings  map[string]string
+	own       map[int]map[string]string // of one server, by id
 	observers int
 	level     zerolog.Level
 }
 
 // Set gives every server a setting of zoo.cfg.
 func Set(key, value string) Option { return func(o *options) { o.settings[key] = value } }
+
+// SetOn gives one server, by id, a setting of its own.
+func SetOn(id int, key, value string) Option {
+	return func(o *options) {
+		if o.own[id] == nil {
+			o.own[id] = map[string]string{}
+		}
+		o.own[id][key] = value
+	}
+}
 
 // Observers makes the last n servers observers.
 func Observers(n int) Option { return func(o *options) { o.observers = n } }
@@ -66,7 +78,7 @@ type addresses struct{ client, quorum, election string }
 // Start starts n servers and waits until all of them serve.
 func Start(tb testing.TB, n int, opts ...Option) *Ensemble {
 	tb.Helper()
-	o := options{settings: map[string]string{
+	o := options{own: map[int]map[string]string{}, settings: map[string]string{
 		"tickTime": "200", "initLimit": "50", "syncLimit": "10", "maxClientCnxns": "0",
 		"dataDir": "/data",
 	}, level: zerolog.WarnLevel}
@@ -111,7 +123,9 @@ func listen(tb testing.TB) net.Listener {
 // zooCfg writes the configuration of the i-th server.
 func (e *Ensemble) zooCfg(i int, o options) string {
 	var b strings.Builder
-	for k, v := range o.settings {
+	settings := maps.Clone(o.settings)
+	maps.Copy(settings, o.own[i+1])
+	for k, v := range settings {
 		fmt.Fprintf(&b, "%s=%s\n", k, v)
 	}
 	if len(e.servers) == 1 {

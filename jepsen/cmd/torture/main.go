@@ -66,7 +66,7 @@ func parse(args []string, stdout, stderr io.Writer) (options, error) {
 		tick    = f.Int("tick", 500, "tickTime in ms")
 		session = f.Int("session", 8, "session timeout in ticks, 2 to 20")
 		rate    = f.Float64("rate", 20, "operations a second of one client")
-		sync    = f.String("sync", "linearizable", "what a read after sync is held against: linearizable, or session (a deposed leader may answer)")
+		sync    = f.String("sync", "linearizable", "what a read after sync is held against: linearizable, or session (of a server whose deposed leader may answer, as ZooKeeper's)")
 	)
 	f.SetOutput(stderr)
 	f.BoolVar(&o.oracle, "oracle", true, "hold everything that clients saw against the committed log (never of Apache ZooKeeper, whose log cannot be read)")
