@@ -62,7 +62,7 @@
 // for each, so that a hole or a fork is found where it begins. Commits follow from
 // acknowledgements of prefixes under the ensemble's verifier, and only voters count whose
 // store is the one that is remembered of them; trust.go says how another one comes to count
-// again. A cut that would undo what is committed is
+// again. A Sync is answered when a quorum has confirmed that the leader leads still. A cut that would undo what is committed is
 // refused and reported (EventDivergence).
 //
 // # Driving a role

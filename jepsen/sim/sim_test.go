@@ -93,7 +93,7 @@ func TestMutants(t *testing.T) {
 		{"drop-truncation", 1, 300, []string{"ProcessConsistency", "AckMeansDurable"}},
 		{"forget-intent", 1, 300, []string{"StateIsFold"}},
 		{"trust-wiped", 1, 400, []string{"LeaderCompleteness", "CommittedDurability", "QuorumIntersection", "PrefixConsistency"}},
-		{"epoch-first", 250, 1000, []string{"CommittedDurability", "LeaderCompleteness"}},
+		{"epoch-first", 1300, 600, []string{"CommittedDurability", "LeaderCompleteness"}},
 	}
 	covered := map[string]bool{}
 	for _, tt := range tests {
