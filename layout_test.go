@@ -48,8 +48,9 @@ var layers = map[string]layer{
 	"server/session": {pure: true, imports: []string{"proto", "zab/zxid"}},
 	"conf":           {pure: true, imports: []string{"quorum"}, allowed: []string{"time", "io/fs"}}, // Duration, ErrNotExist
 
-	"zab/txnlog":     {imports: []string{"zab", "quorum", "zab/zxid", "proto/zabpb"}},
-	"znode/store":    {imports: []string{"znode", "proto", "proto/jute", "zab/zxid", "proto/zabpb"}},
+	"zab/disk":       {},
+	"zab/txnlog":     {imports: []string{"zab", "quorum", "zab/disk", "zab/zxid", "proto/zabpb"}},
+	"znode/store":    {imports: []string{"znode", "proto", "proto/jute", "zab/disk", "zab/zxid", "proto/zabpb"}},
 	"proto/peerwire": {pure: true, imports: []string{"fle", "zab", "quorum", "zab/zxid", "proto/zabpb"}},
 
 	"quorum/transport":  {imports: []string{"proto/peerwire", "fle", "zab", "quorum", "zab/zxid", "quiet"}},
@@ -65,7 +66,7 @@ var layers = map[string]layer{
 
 	"server/node": {imports: []string{
 		"conf", "fle", "quorum", "quorum/peer", "quorum/transport", "proto/peerwire",
-		"server", "server/auth", "server/fourletter", "server/keystore", "zab", "zab/txnlog", "zab/zxid", "znode", "znode/store", "proto",
+		"server", "server/auth", "server/fourletter", "server/keystore", "zab", "zab/disk", "zab/txnlog", "zab/zxid", "znode", "znode/store", "proto",
 	}},
 	"server/zktest": {imports: []string{"conf", "fle", "quorum", "server/node", "zab/zxid", "znode", "znode/store"}},
 

@@ -3,9 +3,8 @@ package txnlog
 import (
 	"errors"
 	"fmt"
-	"syscall"
 
-	"github.com/cockroachdb/pebble/v2"
+	"github.com/zabkeeper/zabkeeper/zab/disk"
 )
 
 // What can be wrong with a log directory, found by Open and tested with errors.Is.
@@ -14,16 +13,18 @@ var (
 	// ErrWrongSID: the directory belongs to another server id.
 	ErrWrongSID = errors.New("the directory belongs to another server")
 	// ErrFormat: the directory was written by a newer version, or by something else.
-	ErrFormat = errors.New("unknown on-disk format")
+	ErrFormat = disk.ErrFormat
 	// ErrNotWritable: the directory cannot be created, read or written.
-	ErrNotWritable = errors.New("the directory is not writable")
+	ErrNotWritable = disk.ErrNotWritable
 	// ErrDiskFull: no space is left (hazard H-16).
-	ErrDiskFull = errors.New("the disk is full")
+	ErrDiskFull = disk.ErrFull
+	// ErrIO: the disk refused to read or write.
+	ErrIO = disk.ErrIO
 	// ErrLocked: another process, or another Log of this process, has the directory open.
 	ErrLocked = errors.New("the directory is in use by another process")
 	// ErrDamaged: a record is missing, unreadable or does not belong where it is: a hole
 	// in the log, a hash that does not fit, a failed checksum (hazards H-04, H-09, H-94).
-	ErrDamaged = errors.New("the store is damaged")
+	ErrDamaged = disk.ErrDamaged
 	// ErrEpochs: the epochs contradict each other, the log or the promise given before
 	// (R3 of spec zab-and-election 14.5, I12 of spec hazards 12).
 	ErrEpochs = errors.New("inconsistent epochs")
@@ -90,11 +91,9 @@ func (e *Error) Unwrap() []error {
 // Remedies, by what is wrong.
 const (
 	remedySID       = "correct dataLogDir or the myid file"
-	remedyFormat    = "start the version that wrote it, or a newer one"
-	remedyWritable  = "make the directory writable for the server's user, or correct dataLogDir"
-	remedyDiskFull  = "free space on that file system and start the server again; delete nothing in the directory"
+	remedyFormat    = disk.RemedyFormat
 	remedyLocked    = "stop the other server, or give each server a directory of its own"
-	remedyDamaged   = "keep a copy for analysis, then empty dataDir and dataLogDir so that the server is resynchronised from its ensemble"
+	remedyDamaged   = disk.RemedyDamaged
 	remedyUntrusted = "an ensemble member is resynchronised by its leader; a standalone server: restore a backup, or remove the WATERMARK file to accept the loss"
 )
 
@@ -104,17 +103,8 @@ func fault(op, dir string, err error) error {
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
-	e := &Error{Op: op, Dir: dir, Err: err}
-	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		e.Kind, e.Remedy = ErrDiskFull, remedyDiskFull
-	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EROFS),
-		errors.Is(err, syscall.ENOTDIR):
-		e.Kind, e.Remedy = ErrNotWritable, remedyWritable
-	case pebble.IsCorruptionError(err):
-		e.Kind, e.Remedy = ErrDamaged, remedyDamaged
-	}
-	return e
+	kind, remedy := disk.Judge(err)
+	return &Error{Kind: kind, Op: op, Dir: dir, Err: err, Remedy: remedy}
 }
 
 // damaged is an ErrDamaged with its finding.

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/zabkeeper/zabkeeper/quorum"
+	"github.com/zabkeeper/zabkeeper/zab/disk"
 )
 
 // Open opens the log in cfg.Dir, or creates it. Everything it finds is durable when it
@@ -25,14 +25,14 @@ func Open(cfg Config) (*Log, error) {
 	l := &Log{cfg: cfg}
 	l.idle.L = &l.mu
 	if cfg.FS == nil {
-		l.cfg.FS, l.watch = healthChecked(cfg.Logger)
+		l.cfg.FS, l.watch = disk.Watched(cfg.Logger)
 	}
-	g := &guard{FS: l.cfg.FS, log: l, memory: vfs.NewMem()}
+	g := disk.NewGuard(l.cfg.FS, owner{l})
 	l.cfg.FS = g
 	if err := l.open(); err != nil {
 		return nil, errors.Join(err, l.release())
 	}
-	g.armed.Store(true)
+	g.Arm()
 	return l, nil
 }
 
@@ -123,17 +123,14 @@ func lockFault(dir string, err error) error {
 
 // openStore opens Pebble, reads or creates the records, and checks them.
 func (l *Log) openStore() error {
-	fresh, err := l.checkFiles()
+	fresh, err := disk.Inspect(l.cfg.FS, l.cfg.Dir)
 	if err != nil {
-		return err
+		return l.unopened(err)
 	}
 	o := l.pebbleOptions()
 	o.Lock = l.lock
 	if l.db, err = pebble.Open(l.cfg.Dir, o); err != nil {
-		if strings.Contains(err.Error(), "format major version") {
-			return &Error{Kind: ErrFormat, Op: "open", Dir: l.cfg.Dir, Err: err, Remedy: remedyFormat}
-		}
-		return fault("open", l.cfg.Dir, err)
+		return l.unopened(err)
 	}
 	if err := l.failed(); err != nil {
 		return err
@@ -163,44 +160,11 @@ func (l *Log) openStore() error {
 	return nil
 }
 
-// checkFiles refuses a directory that has lost the files by which Pebble finds the
-// others: it would be taken for an empty one (hazard H-20). fresh: there is no store.
-func (l *Log) checkFiles() (fresh bool, err error) {
-	desc, err := pebble.Peek(l.cfg.Dir, l.cfg.FS)
-	if err != nil {
-		if strings.Contains(err.Error(), "format major version") {
-			return false, &Error{Kind: ErrFormat, Op: "open", Dir: l.cfg.Dir, Err: err, Remedy: remedyFormat}
-		}
-		return false, fault("open", l.cfg.Dir, err)
-	}
-	if desc.Exists {
-		if _, err := l.cfg.FS.Stat(desc.ManifestFilename); !errors.Is(err, fs.ErrNotExist) {
-			return false, fault("open", l.cfg.Dir, err)
-		}
-	}
-	names, err := l.cfg.FS.List(l.cfg.Dir)
-	if err != nil {
-		return false, fault("open", l.cfg.Dir, err)
-	}
-	for _, name := range names {
-		if strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".log") {
-			return false, damaged("open", l.cfg.Dir, "%s is there, the manifest is not", name)
-		}
-	}
-	return true, l.forgetMarkers(names)
-}
-
-// forgetMarkers removes what a crash amid the creation of a store may have left: the name
-// of a manifest without the manifest. Pebble starts anew then.
-func (l *Log) forgetMarkers(names []string) error {
-	for _, name := range names {
-		if strings.HasPrefix(name, "marker.manifest.") {
-			if err := l.cfg.FS.Remove(l.cfg.FS.PathJoin(l.cfg.Dir, name)); err != nil {
-				return fault("create", l.cfg.Dir, err)
-			}
-		}
-	}
-	return fault("create", l.cfg.Dir, syncDir(l.cfg.FS, l.cfg.Dir))
+// unopened is why Pebble did not open. Files that it calls missing or of the wrong size are
+// damage, though it has no such word for them.
+func (l *Log) unopened(err error) error {
+	kind, remedy := disk.JudgeOpen(err)
+	return &Error{Kind: kind, Op: "open", Dir: l.cfg.Dir, Err: err, Remedy: remedy}
 }
 
 // get reads one metadata record; nil if it is missing.

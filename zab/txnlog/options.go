@@ -3,13 +3,10 @@ package txnlog
 import (
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/wal"
-	"github.com/rs/zerolog"
 )
 
 const (
@@ -21,7 +18,6 @@ const (
 	reclaimDelay     = 10 * time.Second
 	blockBytes       = 32 << 10
 	maxOpenFiles     = 256
-	slowDisk         = 2 * time.Second
 	neverStopWrites  = 1000
 	levelBaseBytes   = 256 << 20
 	readSamplingNone = -1
@@ -78,14 +74,6 @@ func (l *Log) listener() *pebble.EventListener {
 			_ = l.fail(damaged("read", l.cfg.Dir, "%s: %v", info.Path, info.Details))
 		},
 	}
-}
-
-// healthChecked is the disk's file system, watched for stalls (hazard H-74) until it is closed.
-func healthChecked(logger zerolog.Logger) (vfs.FS, io.Closer) {
-	return vfs.WithDiskHealthChecks(vfs.Default, slowDisk, nil, func(info vfs.DiskSlowInfo) {
-		logger.Warn().Str("path", info.Path).Stringer("op", info.OpType).
-			Dur("took_ms", info.Duration).Msg("disk is slow")
-	})
 }
 
 // pebbleLogger hands Pebble's words to the server's logger.

@@ -75,7 +75,7 @@ func (s *Store) pebbleOptions(c Config, lock *pebble.Lock) *pebble.Options {
 	// leave little of it, and reads would go to the disk for every index block.
 	cacheBytes := c.BlockCacheBytes + usualMemTables*c.MemTableBytes
 	opts := &pebble.Options{
-		FS:                          c.FS,
+		FS:                          s.fs,
 		Lock:                        lock,
 		FormatMajorVersion:          diskFormat,
 		DisableWAL:                  true,

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/zab/disk"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 	"github.com/zabkeeper/zabkeeper/znode"
 )
@@ -28,7 +29,7 @@ const (
 const minACL = 3
 
 // ErrFormat is the error of a record or a file that a newer version wrote.
-var ErrFormat = errors.New("unknown format version")
+var ErrFormat = disk.ErrFormat
 
 var (
 	errTruncated = errors.New("record is cut short")

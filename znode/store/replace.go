@@ -64,6 +64,9 @@ func (s *Store) ingest(name string, about complete) error {
 	if _, err := s.db.IngestAndExcise(context.Background(), paths, nil, nil, all); err != nil {
 		return err
 	}
+	if err := s.refusal(); err != nil {
+		return err
+	}
 	totals, version, err := readTotals(s.db)
 	switch {
 	case err != nil:

@@ -120,6 +120,9 @@ func (st *Staging) Write(b []byte) error {
 }
 
 func (st *Staging) write(b []byte) error {
+	if err := st.store.refusal(); err != nil {
+		return err
+	}
 	c, err := decodeChunk(b)
 	if err != nil {
 		return bad(err)
@@ -263,7 +266,7 @@ func (st *Staging) finish() error {
 	if err := writeSynced(fs, st.file(completeFile), st.about.append(nil)); err != nil {
 		return err
 	}
-	return syncDir(fs, st.dir)
+	return errors.Join(syncDir(fs, st.dir), st.store.refusal())
 }
 
 // Close deletes what was staged, unless Finish succeeded; a finished staging stays until

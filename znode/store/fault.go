@@ -1,0 +1,58 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/zabkeeper/zabkeeper/zab/disk"
+)
+
+// faultError is the first fault of a store.
+type faultError struct{ err error }
+
+// owner is the store as its guard sees it.
+type owner struct{ s *Store }
+
+// Fail implements disk.Owner.
+func (o owner) Fail(err *disk.FileError) { _ = o.s.fault(err.Op, err) }
+
+// Failed implements disk.Owner.
+func (o owner) Failed() bool { return o.s.failed.Load() != nil }
+
+// Survives implements disk.Owner: no file is dispensable.
+func (o owner) Survives(string) bool { return false }
+
+// fault reports the first fault to Config.Fatal, stops all further changes, and
+// returns the fault.
+func (s *Store) fault(op string, err error) error {
+	f := &faultError{fmt.Errorf("store: %s: %s: %w", s.cfg.Dir, op, remedied(err))}
+	if s.failed.CompareAndSwap(nil, f) && s.cfg.Fatal != nil {
+		s.cfg.Fatal(f.err)
+	}
+	return f.err
+}
+
+// refusal returns the error that changes are refused with, nil while all is well.
+func (s *Store) refusal() error {
+	if f := s.failed.Load(); f != nil {
+		return fmt.Errorf("%w: %w", ErrFailed, f.err)
+	}
+	return nil
+}
+
+// remedied adds to an error its kind and what an operator can do about it.
+func remedied(err error) error { return withRemedy(err, disk.Judge) }
+
+// unopened is remedied for what Pebble refuses to open.
+func unopened(err error) error { return withRemedy(err, disk.JudgeOpen) }
+
+func withRemedy(err error, judge func(error) (error, string)) error {
+	switch kind, remedy := judge(err); {
+	case kind == nil:
+		return err
+	case errors.Is(err, kind):
+		return fmt.Errorf("%w (%s)", err, remedy)
+	default:
+		return fmt.Errorf("%w: %w (%s)", kind, err, remedy)
+	}
+}
