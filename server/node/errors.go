@@ -12,12 +12,17 @@ const (
 	ExitUnexpected = 1
 	ExitConfig     = conf.ExitCode
 	ExitDataDir    = 3
+	ExitStore      = 10
 	ExitPortBind   = 14
 )
 
 // ErrDataDir is wrapped by errors about the data directories: missing, unreadable, another
 // server's, damaged, full.
 var ErrDataDir = errors.New("data directory cannot be used")
+
+// ErrStore is wrapped by errors about a store that failed while the server ran, and by those about
+// a disk that is too full to go on.
+var ErrStore = errors.New("the server cannot go on with its disk")
 
 // ErrClientPort is wrapped when the client port cannot be bound.
 var ErrClientPort = errors.New("client port cannot be bound")
@@ -39,6 +44,8 @@ func ExitCode(err error) int {
 		return ExitConfig
 	case errors.Is(err, ErrDataDir):
 		return ExitDataDir
+	case errors.Is(err, ErrStore):
+		return ExitStore
 	case errors.As(err, &bind):
 		return ExitPortBind
 	}

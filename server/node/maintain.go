@@ -63,6 +63,9 @@ func (n *Node) maintainOnce() error {
 	if !ok {
 		return nil
 	}
+	if err := n.stores.log.Mark(); err != nil {
+		return fmt.Errorf("note the end of the log: %w", err)
+	}
 	durable, err := n.stores.tree.Durable()
 	if err != nil {
 		return fmt.Errorf("read the tree's durable point: %w", err)

@@ -40,7 +40,7 @@ func (n *Node) openStores() (*stores, error) {
 	}
 	log, err := txnlog.Open(txnlog.Config{
 		Dir: logPath, FS: n.cfg.FS, SID: n.sid, Standalone: c.Standalone, NoSync: !c.ForceSync,
-		Logger: n.log.With().Str("store", "log").Logger(), Fatal: n.fatal,
+		Logger: n.log.With().Str("store", "log").Logger(), Fatal: n.storeFailed,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)
@@ -48,7 +48,7 @@ func (n *Node) openStores() (*stores, error) {
 	tree, err := store.Open(store.Config{
 		Dir: treePath, FS: n.cfg.FS,
 		CacheBytes: nodeCache(n.conf.NodeCacheMb), BlockCacheBytes: int64(n.conf.BlockCacheMb) << 20,
-		Logger: n.log.With().Str("store", "tree").Logger(), Fatal: n.fatal,
+		Logger: n.log.With().Str("store", "tree").Logger(), Fatal: n.storeFailed,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrDataDir, err), log.Close())

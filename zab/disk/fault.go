@@ -86,3 +86,15 @@ func (e *FileError) Error() string {
 
 // Unwrap returns the cause.
 func (e *FileError) Unwrap() error { return e.Err }
+
+// Line is the text of an error in one line. Pebble joins what it finds by line breaks, and adds
+// notes to itself.
+func Line(err error) string {
+	var parts []string
+	for part := range strings.Lines(err.Error()) {
+		if part = strings.TrimSpace(part); part != "" && part != "<corruption detail carrier>" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "; ")
+}

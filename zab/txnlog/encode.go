@@ -25,6 +25,7 @@ func (l *Log) write(group []item) error {
 		return l.fail(err)
 	}
 	if cuts {
+		defer l.uncut()
 		l.view.Lock()
 		defer l.view.Unlock()
 	}

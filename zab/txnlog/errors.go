@@ -68,7 +68,7 @@ func (e *Error) Error() string {
 		s += ": " + e.Detail
 	}
 	if e.Err != nil {
-		s += ": " + e.Err.Error()
+		s += ": " + disk.Line(e.Err)
 	}
 	if e.Remedy != "" {
 		s += " (" + e.Remedy + ")"

@@ -57,7 +57,7 @@ const (
 )
 
 // Log is the durable history of one server. All methods may be called from any
-// goroutine. Lock order: commitMu, view, mu.
+// goroutine. Lock order: commitMu, view, markMu, mu.
 type Log struct {
 	cfg   Config
 	watch io.Closer // nil: Config.FS was given
@@ -72,8 +72,15 @@ type Log struct {
 	batch    *pebble.Batch // reused
 	taken    []item        // reused: the queue being written
 	ahead    state         // reused: the state behind what is being written
-	mark     watermark     // what the WATERMARK file says; zero: there is none
-	unmarked int64         // bytes written since then
+	unmarked int64         // bytes written since the watermark was last to be raised
+
+	// markMu is held while the WATERMARK file is written.
+	markMu  sync.Mutex
+	mark    watermark      // what the file says; zero: there is none
+	cutting bool           // entries are being removed
+	marked  atomic.Uint32  // mark.promised
+	marking atomic.Bool    // one of markers runs
+	markers sync.WaitGroup // goroutines that raise the watermark; joined by Close
 
 	// view is held exclusively while the log's lower or upper end is cut, so that a
 	// reader's base and its iterator agree; and by Close.
@@ -226,6 +233,7 @@ func (l *Log) Close() error {
 	l.view.Lock()
 	defer l.view.Unlock()
 	l.readers.Wait()
+	l.markers.Wait()
 	l.mu.Lock()
 	was := l.closed
 	l.closed = true

@@ -64,7 +64,8 @@ func syncDir(fsys vfs.FS, dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// setWatermark writes the watermark unless it says so already. Callers hold commitMu.
+// setWatermark writes the watermark unless it says so already. Callers hold markMu, or are
+// alone.
 func (l *Log) setWatermark(w watermark) error {
 	if w == l.mark {
 		return nil
@@ -72,43 +73,102 @@ func (l *Log) setWatermark(w watermark) error {
 	if err := writeWatermark(l.cfg.FS, l.cfg.Dir, w); err != nil {
 		return fault("write the watermark in", l.cfg.Dir, err)
 	}
-	l.mark, l.unmarked = w, 0
+	l.mark = w
+	l.marked.Store(uint32(w.promised))
 	return nil
 }
 
-// raiseWatermark notes what is synced: once enough was written since the last time, after
-// every new promise, and when it is forced to. Without syncs there is nothing that it could
-// vouch for.
-func (l *Log) raiseWatermark(force bool) error {
+// Mark notes how far the log is durable, so that a loss of what is behind it would be noticed
+// at the next start. The log does so by itself, but seldom. Writers are not held up.
+func (l *Log) Mark() error {
 	if l.cfg.NoSync {
+		return nil // there is nothing that it could vouch for
+	}
+	l.view.RLock()
+	defer l.view.RUnlock()
+	if err := l.usable(); err != nil {
+		return err
+	}
+	if err := l.raiseMark(); err != nil {
+		return l.fail(err)
+	}
+	return nil
+}
+
+// raiseMark writes the watermark of the present state, unless that is about to be cut.
+func (l *Log) raiseMark() error {
+	l.markMu.Lock()
+	defer l.markMu.Unlock()
+	if l.cutting {
 		return nil
 	}
 	l.mu.Lock()
 	w := l.now.watermark()
 	l.mu.Unlock()
-	if !force && l.unmarked < l.cfg.WatermarkBytes && w.promised == l.mark.promised {
+	return l.setWatermark(w)
+}
+
+// raiseWatermark notes what is synced: once enough was written since the last time, after
+// every new promise, and when it is forced to. With a backup directory that goes on beside the
+// writing: the disk of the watermark may stall. Callers hold commitMu.
+func (l *Log) raiseWatermark(force bool) error {
+	if l.cfg.NoSync {
 		return nil
 	}
-	return l.setWatermark(w)
+	l.mu.Lock()
+	promised := l.now.promise.Epoch
+	l.mu.Unlock()
+	if !force && l.unmarked < l.cfg.WatermarkBytes && uint32(promised) == l.marked.Load() {
+		return nil
+	}
+	l.unmarked = 0
+	if force || l.cfg.BackupDir == "" {
+		return l.raiseMark()
+	}
+	if l.marking.CompareAndSwap(false, true) {
+		l.markers.Go(func() {
+			defer l.marking.Store(false)
+			if err := l.raiseMark(); err != nil {
+				_ = l.fail(err)
+			}
+		})
+	}
+	return nil
 }
 
 // lowerWatermark prepares for items that remove entries: the watermark must never lie
 // above what a crash can leave behind. It does not hide a loss: that is recorded in the
-// store itself since Open. It reports whether there are such items.
+// store itself since Open. It reports whether there are such items; nobody raises the watermark
+// then until uncut.
 func (l *Log) lowerWatermark(group []item) (cuts bool, err error) {
+	for i := range group {
+		cuts = cuts || group[i].cuts()
+	}
+	if !cuts {
+		return false, nil
+	}
+	l.markMu.Lock()
+	defer l.markMu.Unlock()
+	l.cutting = true
 	w := l.mark
 	for i := range group {
 		if !group[i].cuts() {
 			continue
 		}
-		cuts = true
 		if group[i].step.Install != nil {
 			w.at = zxid.Point{}
 		} else if p := *group[i].step.Truncate; p.ID < w.at.ID {
 			w.at = p
 		}
 	}
-	return cuts, l.setWatermark(w)
+	return true, l.setWatermark(w)
+}
+
+// uncut ends what lowerWatermark began.
+func (l *Log) uncut() {
+	l.markMu.Lock()
+	defer l.markMu.Unlock()
+	l.cutting = false
 }
 
 // checkWatermark compares the log with what it once had durable (R6). A loss is recorded
@@ -138,6 +198,7 @@ func (l *Log) checkWatermark(created bool) error {
 		return err
 	}
 	l.mark = w
+	l.marked.Store(uint32(w.promised))
 	if kept && !created && w.incarnation == l.now.incarnation && w.promised <= l.now.promise.Epoch {
 		if l.cfg.NoSync { // from now on a crash may take back what was acknowledged
 			return l.setWatermark(watermark{incarnation: w.incarnation})

@@ -47,12 +47,25 @@ func remedied(err error) error { return withRemedy(err, disk.Judge) }
 func unopened(err error) error { return withRemedy(err, disk.JudgeOpen) }
 
 func withRemedy(err error, judge func(error) (error, string)) error {
-	switch kind, remedy := judge(err); {
-	case kind == nil:
+	kind, remedy := judge(err)
+	if kind == nil {
 		return err
-	case errors.Is(err, kind):
-		return fmt.Errorf("%w (%s)", err, remedy)
-	default:
-		return fmt.Errorf("%w: %w (%s)", kind, err, remedy)
 	}
+	text := disk.Line(err)
+	if !errors.Is(err, kind) {
+		text = kind.Error() + ": " + text
+	}
+	return &remediedError{text: text + " (" + remedy + ")", kind: kind, err: err}
 }
+
+// remediedError is an error in one line with its kind and remedy.
+type remediedError struct {
+	text      string
+	kind, err error
+}
+
+// Error implements error.
+func (e *remediedError) Error() string { return e.text }
+
+// Unwrap lets errors.Is see both the kind and the cause.
+func (e *remediedError) Unwrap() []error { return []error{e.kind, e.err} }

@@ -1,0 +1,29 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/zabkeeper/zabkeeper/znode/store"
+)
+
+// Verify reads and checks everything that the stores hold, while the server runs: the links,
+// hashes and checksums of the log, every record of the tree. It returns what it counted in the
+// tree. Damage ends the server.
+func (n *Node) Verify(ctx context.Context) (store.Totals, error) {
+	if err := n.stores.log.Verify(ctx); err != nil {
+		if ctx.Err() == nil {
+			n.storeFailed(err)
+		}
+		return store.Totals{}, fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	totals, err := n.stores.tree.Scan()
+	if err != nil {
+		n.storeFailed(err)
+		return totals, fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	return totals, nil
+}
+
+// storeFailed is where the stores report what they cannot survive.
+func (n *Node) storeFailed(err error) { n.fatal(fmt.Errorf("%w: %w", ErrStore, err)) }
