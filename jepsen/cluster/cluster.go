@@ -28,6 +28,14 @@ type Config struct {
 	SyncLimit int           // ticks, default 5
 	// Extra lines of zoo.cfg.
 	Extra map[string]string
+
+	// Host returns the address that server id listens on, and that the others and the clients
+	// reach it at. Nil: all are on 127.0.0.1.
+	Host func(id int) string
+	// Thread, if not nil, is called before a process of server id is started, on the thread that
+	// starts it. What it makes of that thread (its namespaces, its filters of system calls) the
+	// process has too. The thread is used for nothing else and ends after the process.
+	Thread func(id int) error
 }
 
 // Cluster is an ensemble of processes. Servers are numbered from 1.
@@ -53,6 +61,9 @@ func New(cfg Config) (*Cluster, error) {
 	if cfg.SyncLimit == 0 {
 		cfg.SyncLimit = 5
 	}
+	if cfg.Host == nil {
+		cfg.Host = func(int) string { return "127.0.0.1" }
+	}
 	dir, err := filepath.Abs(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
@@ -66,7 +77,7 @@ func New(cfg Config) (*Cluster, error) {
 	for i := range cfg.Servers {
 		s := &server{
 			id: i + 1, dir: filepath.Join(dir, fmt.Sprintf("server%d", i+1)), launch: cfg.Launch,
-			addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[3*i])),
+			thread: cfg.Thread, addr: net.JoinHostPort(cfg.Host(i+1), strconv.Itoa(ports[3*i])),
 		}
 		if err := s.write(cfg, ports); err != nil {
 			return nil, fmt.Errorf("cluster: server %d: %w", s.id, err)
@@ -79,13 +90,13 @@ func New(cfg Config) (*Cluster, error) {
 // write writes the files of a server. Server i has the ports 3i (clients), 3i+1 (quorum) and
 // 3i+2 (election) of the list.
 func (s *server) write(cfg Config, ports []int) error {
-	data := filepath.Join(s.dir, "data")
+	data := s.data()
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return err
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "tickTime=%d\ninitLimit=%d\nsyncLimit=%d\ndataDir=%s\n", cfg.Tick.Milliseconds(), cfg.InitLimit, cfg.SyncLimit, data)
-	fmt.Fprintf(&b, "clientPort=%d\nclientPortAddress=127.0.0.1\nmaxClientCnxns=0\n", ports[3*(s.id-1)])
+	fmt.Fprintf(&b, "clientPort=%d\nclientPortAddress=%s\nmaxClientCnxns=0\n", ports[3*(s.id-1)], cfg.Host(s.id))
 	fmt.Fprintf(&b, "4lw.commands.whitelist=*\nadmin.enableServer=false\n")
 	for _, key := range slices.Sorted(maps.Keys(cfg.Extra)) {
 		fmt.Fprintf(&b, "%s=%s\n", key, cfg.Extra[key])
@@ -96,7 +107,7 @@ func (s *server) write(cfg Config, ports []int) error {
 			if i >= cfg.Servers-cfg.Observers {
 				role = "observer"
 			}
-			fmt.Fprintf(&b, "server.%d=127.0.0.1:%d:%d:%s\n", i+1, ports[3*i+1], ports[3*i+2], role)
+			fmt.Fprintf(&b, "server.%d=%s:%d:%d:%s\n", i+1, cfg.Host(i+1), ports[3*i+1], ports[3*i+2], role)
 		}
 		if s.id > cfg.Servers-cfg.Observers {
 			b.WriteString("peerType=observer\n")
@@ -131,6 +142,20 @@ func (c *Cluster) Addrs() []string {
 
 // LogFile returns the file that everything server id prints goes to.
 func (c *Cluster) LogFile(id int) string { return c.servers[id-1].logFile() }
+
+// DataDir returns the dataDir of server id. It holds nothing but what the server put there, and its
+// myid.
+func (c *Cluster) DataDir(id int) string { return c.servers[id-1].data() }
+
+// PID returns the process of server id, 0 when it does not run.
+func (c *Cluster) PID(id int) int { return c.servers[id-1].running() }
+
+// Running reports whether server id has a process, a paused one too.
+func (c *Cluster) Running(id int) bool { return c.PID(id) != 0 }
+
+// Excuse makes the end of the present process of server id no surprise, whether it has ended
+// already or ends later: what was done to it must end it.
+func (c *Cluster) Excuse(id int) { c.servers[id-1].excuse() }
 
 // Start starts server id; nothing happens when it runs.
 func (c *Cluster) Start(id int) error { return c.servers[id-1].start() }

@@ -11,7 +11,9 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -214,6 +216,52 @@ func TestASurpriseIsKept(t *testing.T) {
 	}
 	if err := c.Surprises(); err == nil || !strings.Contains(err.Error(), "exit status 7") {
 		t.Errorf("got %v, want the exit status of the first process", err)
+	}
+}
+
+func TestAnExcusedEndIsNoSurprise(t *testing.T) {
+	c := start(t, 1)
+	c.Excuse(1)
+	conn, err := net.Dial("tcp", c.Addr(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "die!")
+	io.Copy(io.Discard, conn)
+	conn.Close()
+	for c.Running(1) { // until it was waited for
+		runtime.Gosched()
+	}
+	if err := errors.Join(c.Surprises(), c.Start(1), c.WaitServing(t.Context()), c.Surprises()); err != nil || c.PID(1) == 0 {
+		t.Errorf("got %v, process %d", err, c.PID(1))
+	}
+}
+
+// What Thread makes of the thread, the server has.
+func TestThreadAndHost(t *testing.T) {
+	var called atomic.Int32
+	c, err := cluster.New(cluster.Config{
+		Dir: t.TempDir(), Servers: 2, Launch: launch(),
+		Host: func(id int) string { return fmt.Sprintf("127.0.0.%d", id) },
+		Thread: func(id int) error {
+			if called.Add(1); called.Load() > 2 {
+				return fmt.Errorf("no thread for server %d", id)
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if err := errors.Join(c.StartAll(), c.WaitServing(t.Context())); err != nil || called.Load() != 2 {
+		t.Errorf("got %v, %d calls", err, called.Load())
+	}
+	if !strings.HasPrefix(c.Addr(1), "127.0.0.1:") || !strings.HasPrefix(c.Addr(2), "127.0.0.2:") {
+		t.Errorf("the servers are at %v", c.Addrs())
+	}
+	if err := errors.Join(c.Kill(1), c.Start(1)); err == nil || !strings.Contains(err.Error(), "no thread for server 1") {
+		t.Errorf("got %v, want the error of Thread", err)
 	}
 }
 

@@ -18,6 +18,7 @@ type server struct {
 	dir    string
 	addr   string // for clients
 	launch Launch
+	thread func(id int) error
 
 	mu        sync.Mutex
 	proc      *process
@@ -35,6 +36,7 @@ type process struct {
 }
 
 func (s *server) cfg() string     { return filepath.Join(s.dir, "zoo.cfg") }
+func (s *server) data() string    { return filepath.Join(s.dir, "data") }
 func (s *server) logFile() string { return filepath.Join(s.dir, "server.log") }
 
 // start starts the process when there is none.
@@ -61,10 +63,18 @@ func (s *server) start() error {
 		// The kernel's death signal is tied to the thread that started the process, not to the
 		// whole of us: this one stays until the server has ended.
 		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
+		if s.thread == nil { // otherwise the thread ends with this goroutine
+			defer runtime.UnlockOSThread()
+		}
 		defer out.Close() //nolint:errcheck // the log is the server's
 		defer close(p.done)
-		err := cmd.Start()
+		var err error
+		if s.thread != nil {
+			err = s.thread(s.id)
+		}
+		if err == nil {
+			err = cmd.Start()
+		}
 		if err == nil {
 			p.pid = cmd.Process.Pid
 		}
@@ -133,6 +143,25 @@ func (s *server) terminate(patience time.Duration) error {
 		return nil
 	case <-time.After(patience):
 		return errors.Join(fmt.Errorf("cluster: server %d did not end within %v of SIGTERM", s.id, patience), s.kill())
+	}
+}
+
+// running returns the pid of the living process, 0 when there is none.
+func (s *server) running() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc == nil || s.proc.ended() {
+		return 0
+	}
+	return s.proc.pid
+}
+
+// excuse makes the end of the present process one that was asked for.
+func (s *server) excuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc != nil {
+		s.proc.asked = true
 	}
 }
 

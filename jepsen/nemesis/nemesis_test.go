@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 func TestPlanFollowsTheSeed(t *testing.T) {
-	cfg := nemesis.Config{Seed: 7, Kinds: nemesis.Kinds(), Duration: time.Hour, Gap: 4 * time.Second, Hold: 3 * time.Second}
+	cfg := nemesis.Config{Seed: 7, Kinds: nemesis.Kinds(), Duration: 6 * time.Hour, Gap: 4 * time.Second, Hold: 3 * time.Second}
 	a, b := nemesis.Plan(cfg), nemesis.Plan(cfg)
 	if !reflect.DeepEqual(a, b) {
 		t.Fatal("one seed, two plans")
@@ -26,18 +27,33 @@ func TestPlanFollowsTheSeed(t *testing.T) {
 	seen := map[string]int{}
 	for i, act := range a {
 		seen[fmt.Sprint(act.Kind, act.Role)]++
+		if w := act.Within; w != nil {
+			seen["within"]++
+			if w.At+w.Hold > act.Hold || w.Hold <= 0 {
+				t.Fatalf("act %d does not hold what is within it: %v", i, act)
+			}
+		}
 		seen[fmt.Sprint("settle", act.Settle)]++
 		if act.At+act.Hold > cfg.Duration || act.Hold <= 0 || act.Hold > cfg.Hold || i > 0 && act.At <= a[i-1].At {
 			t.Fatalf("act %d is out of bounds: %+v", i, act)
 		}
 	}
-	for _, want := range []string{"killleader", "killfollower", "pauseleader", "pausefollower", "killallall", "rollingall", "settletrue", "settlefalse"} {
-		if seen[want] < 20 {
-			t.Errorf("%d times %s in an hour: %v", seen[want], want, seen)
+	want := []string{"settletrue", "settlefalse", "within"}
+	for _, k := range nemesis.Kinds() {
+		switch k {
+		case nemesis.KillAll, nemesis.Rolling, nemesis.Halves, nemesis.Ring, nemesis.Bridge, nemesis.Delay, nemesis.Loss:
+			want = append(want, string(k)+"all")
+		default:
+			want = append(want, string(k)+"leader", string(k)+"follower")
 		}
 	}
-	if n := len(a); n < 700 || n > 1100 {
-		t.Errorf("%d acts in an hour with a gap of 4 s", n)
+	for _, want := range want {
+		if seen[want] < 20 {
+			t.Errorf("%d times %s in six hours: %v", seen[want], want, seen)
+		}
+	}
+	if n := len(a); n < 4500 || n > 6500 {
+		t.Errorf("%d acts in six hours with a gap of 4 s", n)
 	}
 }
 
@@ -50,6 +66,7 @@ func TestPlanOfNothing(t *testing.T) {
 func TestParseKinds(t *testing.T) {
 	for list, want := range map[string][]nemesis.Kind{
 		"none": nil, "": nil, "kill, pause": {nemesis.Kill, nemesis.Pause}, "killall,rolling": {nemesis.KillAll, nemesis.Rolling},
+		"process": nemesis.Processes(), "partition,flap,kill": append(nemesis.Partitions(), nemesis.Kill), "all": nemesis.Kinds(),
 	} {
 		if got, err := nemesis.ParseKinds(list); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: got %v, %v; want %v", list, got, err, want)
@@ -62,17 +79,23 @@ func TestParseKinds(t *testing.T) {
 
 // fake is an ensemble in memory. Server 2 leads as long as it runs, then the lowest that does.
 type fake struct {
+	mu           sync.Mutex // flapping links have a goroutine of their own
 	down, paused map[int]bool
+	excused      map[int]bool
 	log          []string
 	fail         string // the call that fails
 }
 
-func newFake() *fake { return &fake{down: map[int]bool{}, paused: map[int]bool{}} }
+func newFake() *fake {
+	return &fake{down: map[int]bool{}, paused: map[int]bool{}, excused: map[int]bool{}}
+}
 
 var errFake = errors.New("as told")
 
 func (f *fake) note(format string, args ...any) error {
 	s := fmt.Sprintf(format, args...)
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.log = append(f.log, s)
 	if s == f.fail {
 		return errFake
@@ -96,6 +119,7 @@ func (f *fake) Start(id int) error {
 		return nil
 	}
 	delete(f.down, id)
+	delete(f.excused, id)
 	return f.note("start %d", id)
 }
 
@@ -130,6 +154,10 @@ func (f *fake) Resume(id int) error {
 	return f.note("resume %d", id)
 }
 
+func (f *fake) Running(id int) bool { return !f.down[id] }
+
+func (f *fake) Excuse(id int) { f.excused[id] = true }
+
 func (f *fake) WaitServing(ctx context.Context, _ ...int) error {
 	if f.fail == "serve" {
 		<-ctx.Done()
@@ -157,7 +185,7 @@ func TestRunHurtsWhomItNames(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFake()
 			done, err := nemesis.Run(t.Context(), f, []nemesis.Act{c.act}, nemesis.Options{})
-			if err != nil || !slices.Equal(f.log, c.want) || done[c.act.Kind] != 1 {
+			if err != nil || !slices.Equal(f.log, c.want) || nemesis.Count(done)[c.act.Kind] != 1 {
 				t.Errorf("%v: got %v, %v, %v; want %v", c.act, f.log, done, err, c.want)
 			}
 		})

@@ -4,48 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
-)
-
-// Kind is a sort of act.
-type Kind string
-
-// The kinds of acts.
-const (
-	Kill    Kind = "kill"    // SIGKILL to one server, started again after the hold
-	Pause   Kind = "pause"   // SIGSTOP to one server, SIGCONT after the hold
-	KillAll Kind = "killall" // SIGKILL to all at once, started again after the hold
-	Rolling Kind = "rolling" // SIGTERM and start of one server after the other
-)
-
-// Kinds returns all kinds.
-func Kinds() []Kind { return []Kind{Kill, Pause, KillAll, Rolling} }
-
-// ParseKinds reads a comma-separated list of kinds; "none" and "" are the empty list.
-func ParseKinds(list string) ([]Kind, error) {
-	if list == "" || list == "none" {
-		return nil, nil
-	}
-	var out []Kind
-	for name := range strings.SplitSeq(list, ",") {
-		k := Kind(strings.TrimSpace(name))
-		if !slices.Contains(Kinds(), k) {
-			return nil, fmt.Errorf("nemesis: unknown kind %q, want some of %v", k, Kinds())
-		}
-		out = append(out, k)
-	}
-	return out, nil
-}
-
-// Role is who is hit, found when the act is due.
-type Role string
-
-// The roles.
-const (
-	Leader   Role = "leader"
-	Follower Role = "follower"
-	All      Role = "all"
 )
 
 // Act is one thing to do to the ensemble.
@@ -54,13 +13,19 @@ type Act struct {
 	Kind   Kind
 	Role   Role
 	Pick   int           // which of the servers of that role, modulo their number
+	Seed   uint64        // of what else is left open: who is on which side, how slow, which bytes
 	Hold   time.Duration // between hurting and healing
 	Settle bool          // wait until all serve again before the next act
+	Within *Act          // done while this one holds, a while after it began; nil: nothing
 }
 
 // String returns the act as a line of a log.
 func (a Act) String() string {
-	return fmt.Sprintf("%v %s %s hold=%v settle=%v", a.At.Round(time.Millisecond), a.Kind, a.Role, a.Hold.Round(time.Millisecond), a.Settle)
+	s := fmt.Sprintf("%v %s %s hold=%v settle=%v", a.At.Round(time.Millisecond), a.Kind, a.Role, a.Hold.Round(time.Millisecond), a.Settle)
+	if w := a.Within; w != nil {
+		s += fmt.Sprintf(" within=(%v %s %s hold=%v)", w.At.Round(time.Millisecond), w.Kind, w.Role, w.Hold.Round(time.Millisecond))
+	}
+	return s
 }
 
 // Config describes a plan.
@@ -84,20 +49,17 @@ func Plan(cfg Config) []Act {
 		cfg.Hold = cfg.Gap
 	}
 	r := rand.New(rand.NewPCG(cfg.Seed, 0x6e656d65736973))
+	within := slices.DeleteFunc([]Kind{Kill, Pause}, func(k Kind) bool { return !slices.Contains(cfg.Kinds, k) })
 	var acts []Act
 	at := cfg.Gap / 2
 	for {
-		a := Act{
-			At: at, Kind: cfg.Kinds[r.IntN(len(cfg.Kinds))], Role: Leader, Pick: r.IntN(64),
-			// Short holds are the more interesting ones: the victim comes back into the election.
-			Hold:   time.Duration(float64(cfg.Hold) * (0.02 + 0.98*r.Float64()*r.Float64())),
-			Settle: r.IntN(3) > 0,
-		}
-		if r.IntN(2) == 0 {
-			a.Role = Follower
-		}
-		if a.Kind == KillAll || a.Kind == Rolling {
-			a.Role = All
+		a := draw(r, cfg.Kinds, cfg.Hold)
+		a.At = at
+		a.Settle = a.Kind.destructive() || r.IntN(3) > 0
+		if a.Kind.lasting() && len(within) > 0 && r.IntN(2) == 0 {
+			w := draw(r, within, a.Hold/2)
+			w.At = a.Hold / 4
+			a.Within = &w
 		}
 		if a.At+a.Hold > cfg.Duration {
 			return acts
@@ -105,4 +67,23 @@ func Plan(cfg Config) []Act {
 		acts = append(acts, a)
 		at += cfg.Gap/2 + time.Duration(r.Int64N(int64(cfg.Gap)))
 	}
+}
+
+// draw returns an act of one of the kinds.
+func draw(r *rand.Rand, kinds []Kind, hold time.Duration) Act {
+	a := Act{Kind: kinds[r.IntN(len(kinds))], Role: Leader, Pick: r.IntN(64), Seed: r.Uint64()}
+	// Short holds are the more interesting ones: the victim comes back into the election. A
+	// network has to be cut for longer than the servers' patience, now and then.
+	short := r.Float64()
+	if a.Kind.lasting() {
+		short = 1
+	}
+	a.Hold = time.Duration(float64(hold) * (0.02 + 0.98*r.Float64()*short))
+	if r.IntN(2) == 0 {
+		a.Role = Follower
+	}
+	if a.Kind.all() {
+		a.Role = All
+	}
+	return a
 }

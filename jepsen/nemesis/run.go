@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -19,6 +21,10 @@ type Ensemble interface {
 	Pause(id int) error
 	Resume(id int) error
 	WaitServing(ctx context.Context, ids ...int) error
+	// Running reports whether a server has a process, Excuse makes the end of its present one no
+	// failure.
+	Running(id int) bool
+	Excuse(id int)
 }
 
 // Options are the settings of Run.
@@ -26,19 +32,44 @@ type Options struct {
 	// Settle bounds the wait for all servers to serve again after an act. Longer waits are
 	// errors: the ensemble did not recover from what it must recover from. Default 30 s.
 	Settle time.Duration
-	// Patience is how long a server may take to end after SIGTERM. Default 10 s.
+	// Patience is how long a server may take to end after SIGTERM, or on a broken disk. Default 10 s.
 	Patience time.Duration
 	// Logf is told each act when it begins. It may be nil.
 	Logf func(format string, args ...any)
+	// Now is the clock of events. Nil: the time since the start of Run.
+	Now func() time.Duration
+	// Network, Disks and Clocks are needed for plans with acts on them.
+	Network Network
+	Disks   Disks
+	Clocks  Clocks
+}
+
+// Event is an act that was carried out.
+type Event struct {
+	Act     Act
+	Servers []int         // the victims
+	Note    string        // what else is known of it; may be empty
+	Begin   time.Duration // when it began to hurt
+	Healed  time.Duration // when what it did was undone
+	Whole   time.Duration // when all served again; 0 when that was not waited for
+}
+
+// Count returns how many acts of each kind there were, those within others too.
+func Count(events []Event) map[Kind]int {
+	n := map[Kind]int{}
+	for _, e := range events {
+		n[e.Act.Kind]++
+	}
+	return n
 }
 
 // leaderWait bounds the search for a leader; without one the first server is hit.
 const leaderWait = 3 * time.Second
 
-// Run carries out the plan and heals. It returns how many acts of each kind began, and the first
-// error: an act that failed or an ensemble that did not recover. It ends early, and without an
-// error, when ctx ends.
-func Run(ctx context.Context, e Ensemble, plan []Act, opt Options) (map[Kind]int, error) {
+// Run carries out the plan and heals. It returns the acts that began, and the first error: an act
+// that failed or an ensemble that did not recover. It ends early, and without an error, when ctx
+// ends.
+func Run(ctx context.Context, e Ensemble, plan []Act, opt Options) ([]Event, error) {
 	if opt.Settle <= 0 {
 		opt.Settle = 30 * time.Second
 	}
@@ -48,7 +79,11 @@ func Run(ctx context.Context, e Ensemble, plan []Act, opt Options) (map[Kind]int
 	if opt.Logf == nil {
 		opt.Logf = func(string, ...any) {}
 	}
-	n := runner{e: e, opt: opt, done: map[Kind]int{}}
+	if opt.Now == nil {
+		start := time.Now()
+		opt.Now = func() time.Duration { return time.Since(start) }
+	}
+	n := &runner{e: e, opt: opt}
 	err := n.all(ctx, plan)
 	// Healing must not be stopped by what stopped the plan.
 	return n.done, errors.Join(err, n.heal(), n.settle(context.WithoutCancel(ctx)))
@@ -57,7 +92,7 @@ func Run(ctx context.Context, e Ensemble, plan []Act, opt Options) (map[Kind]int
 type runner struct {
 	e    Ensemble
 	opt  Options
-	done map[Kind]int
+	done []Event
 }
 
 func (n *runner) all(ctx context.Context, plan []Act) error {
@@ -66,20 +101,64 @@ func (n *runner) all(ctx context.Context, plan []Act) error {
 		if !sleep(ctx, a.At-time.Since(start)) {
 			return nil
 		}
-		ids := n.victims(ctx, a)
-		n.opt.Logf("nemesis: %v: servers %v", a, ids)
-		n.done[a.Kind]++
-		if err := errors.Join(n.act(ctx, a, ids), n.heal()); err != nil {
-			return fmt.Errorf("nemesis: %v: %w", a, err)
+		if a.Kind.destructive() && n.settle(ctx) != nil && ctx.Err() != nil {
+			return nil
 		}
-		if a.Settle && ctx.Err() == nil {
-			if err := n.settle(ctx); err != nil && ctx.Err() == nil {
-				return fmt.Errorf("nemesis: after %v: %w", a, err)
+		first := len(n.done)
+		err := errors.Join(n.one(ctx, a), n.heal())
+		healed := n.opt.Now()
+		if err == nil && a.Settle && ctx.Err() == nil {
+			if err = n.settle(ctx); err != nil && ctx.Err() != nil {
+				err = nil
 			}
+			n.done[first].Whole = n.opt.Now()
+		}
+		for i := range n.done[first:] {
+			n.done[first+i].Healed = healed
+		}
+		if err != nil {
+			return fmt.Errorf("nemesis: %v: %w", a, err)
 		}
 	}
 	return nil
 }
+
+// one carries out one act, and what is within it, and holds. The caller heals.
+func (n *runner) one(ctx context.Context, a Act) error {
+	ids := n.victims(ctx, a)
+	n.opt.Logf("nemesis: %v: servers %v", a, ids)
+	n.done = append(n.done, Event{Act: a, Servers: ids, Begin: n.opt.Now()})
+	note, err := n.act(ctx, a, ids)
+	n.done[len(n.done)-1].Note = note
+	if note != "" {
+		n.opt.Logf("nemesis: %s", note)
+	}
+	if err != nil || !a.Kind.lasting() {
+		return err
+	}
+	return n.hold(ctx, a, ids)
+}
+
+// hold waits until a lasting act is to be healed.
+func (n *runner) hold(ctx context.Context, a Act, ids []int) error {
+	end, cancel := context.WithTimeout(ctx, a.Hold)
+	var flap sync.WaitGroup
+	defer flap.Wait()
+	defer cancel()
+	if a.Kind == Flap {
+		flap.Go(func() { n.flap(end, a, ids[0]) })
+	}
+	if w := a.Within; w != nil && sleep(end, w.At) {
+		if err := errors.Join(n.one(end, *w), n.e.Resume(n.last()), n.e.Start(n.last())); err != nil {
+			return err
+		}
+	}
+	<-end.Done()
+	return nil
+}
+
+// last returns the victim of the act that began last.
+func (n *runner) last() int { return n.done[len(n.done)-1].Servers[0] }
 
 // victims finds the servers that an act hits.
 func (n *runner) victims(ctx context.Context, a Act) []int {
@@ -93,6 +172,12 @@ func (n *runner) victims(ctx context.Context, a Act) []int {
 	for leader == 0 && sleep(ctx, 50*time.Millisecond) {
 		leader = n.e.Leader(ctx)
 	}
+	if a.Kind.destructive() && len(ids) > 1 {
+		ids = ids[1:] // the first one keeps its log, which a run can be judged by
+	}
+	if !slices.Contains(ids, leader) {
+		leader = 0
+	}
 	var followers []int
 	for _, id := range ids {
 		if id != leader {
@@ -105,8 +190,14 @@ func (n *runner) victims(ctx context.Context, a Act) []int {
 	return []int{followers[a.Pick%len(followers)]}
 }
 
-// act hurts and holds; the caller heals.
-func (n *runner) act(ctx context.Context, a Act, ids []int) error {
+// act hurts. Acts that are not lasting hold as well; the caller heals. It may return a note.
+func (n *runner) act(ctx context.Context, a Act, ids []int) (string, error) {
+	switch {
+	case a.Kind.Network():
+		return n.wire(a, ids)
+	case a.Kind.Disk():
+		return n.spoil(ctx, a, ids[0])
+	}
 	var err error
 	switch a.Kind {
 	case Kill:
@@ -116,12 +207,14 @@ func (n *runner) act(ctx context.Context, a Act, ids []int) error {
 	case KillAll:
 		err = n.e.KillAll()
 	case Rolling:
-		return n.roll(ctx, a, ids)
+		return "", n.roll(ctx, a, ids)
+	case Clock:
+		return n.turn(a, ids[0])
 	default:
 		err = errors.New("unknown kind")
 	}
 	sleep(ctx, a.Hold)
-	return err
+	return "", err
 }
 
 // roll restarts one server after the other, beginning with the picked one; the next one follows
@@ -149,11 +242,20 @@ func (n *runner) roll(ctx context.Context, a Act, ids []int) error {
 	return nil
 }
 
-// heal lets every server run.
+// heal undoes what was done: links, disks and clocks are good, every server runs.
 func (n *runner) heal() error {
+	if n.opt.Network != nil {
+		n.opt.Network.Heal()
+	}
 	var errs []error
 	for _, id := range n.e.IDs() {
+		if n.opt.Disks != nil {
+			errs = append(errs, n.opt.Disks.Heal(id))
+		}
 		errs = append(errs, n.e.Resume(id), n.e.Start(id))
+		if n.opt.Clocks != nil {
+			errs = append(errs, n.opt.Clocks.Step(id, 0))
+		}
 	}
 	return errors.Join(errs...)
 }

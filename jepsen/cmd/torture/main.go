@@ -22,6 +22,7 @@ import (
 
 	"github.com/zabkeeper/zabkeeper/jepsen/cluster"
 	"github.com/zabkeeper/zabkeeper/jepsen/nemesis"
+	"github.com/zabkeeper/zabkeeper/jepsen/network"
 	"github.com/zabkeeper/zabkeeper/jepsen/workload"
 )
 
@@ -43,6 +44,16 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "torture:", err)
 		return 2
 	}
+	if opt.isolated() {
+		inside, code, err := network.Enter()
+		if err != nil {
+			fmt.Fprintln(stderr, "torture:", err)
+			return 1
+		}
+		if !inside {
+			return code
+		}
+	}
 	r, err := torture(ctx, opt)
 	if err != nil {
 		fmt.Fprintln(stderr, "torture:", err)
@@ -62,7 +73,7 @@ func parse(args []string, stdout, stderr io.Writer) (options, error) {
 		binary  = f.String("binary", "", "the zabkeeper `binary`")
 		apache  = f.Bool("apache", false, "run Apache ZooKeeper from Debian's package instead, as a control")
 		minutes = f.Float64("minutes", 1, "how long clients and nemesis are at work")
-		kinds   = f.String("nemesis", "kill,pause,killall,rolling", "acts, or none")
+		kinds   = f.String("nemesis", "process", "acts: kinds, or the groups process, partition, link, network, disk, all, or none")
 		tick    = f.Int("tick", 500, "tickTime in ms")
 		session = f.Int("session", 8, "session timeout in ticks, 2 to 20")
 		rate    = f.Float64("rate", 20, "operations a second of one client")

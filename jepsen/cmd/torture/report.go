@@ -22,7 +22,7 @@ type report struct {
 	kept       bool // dir stays
 	took       time.Duration
 	history    []check.Op
-	acts       map[nemesis.Kind]int
+	events     []nemesis.Event
 	gap, gapAt int64      // ns
 	mu         sync.Mutex // of violations, while the run goes on
 	violations []check.Violation
@@ -78,8 +78,9 @@ func (r *report) print(w io.Writer) {
 		c := counts[name]
 		line("%-20s %8d %8d %8d", name, c.OK, c.Fail, c.Info)
 	}
-	for _, kind := range slices.Sorted(maps.Keys(r.acts)) {
-		line("%-20s %8d", "nemesis "+string(kind), r.acts[kind])
+	acts := nemesis.Count(r.events)
+	for _, kind := range slices.Sorted(maps.Keys(acts)) {
+		line("%-20s %8d", "nemesis "+string(kind), acts[kind])
 	}
 	line("longest time without an acknowledged write: %v, at %.2fs of %v",
 		time.Duration(r.gap).Round(time.Millisecond), time.Duration(r.gapAt).Seconds(), r.took.Round(time.Second))

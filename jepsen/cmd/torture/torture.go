@@ -49,7 +49,7 @@ const (
 // run is a run under way.
 type run struct {
 	opt       options
-	cluster   *cluster.Cluster
+	cluster   *world
 	env       *workload.Env
 	workloads []workload.Workload
 	report    *report
@@ -63,17 +63,17 @@ func torture(ctx context.Context, opt options) (*report, error) {
 		return nil, err
 	}
 	r := &run{opt: opt, report: &report{opt: opt, dir: dir}}
-	cfg := cluster.Config{Dir: dir, Servers: opt.servers, Launch: opt.launch, Tick: opt.tick}
-	if opt.oracle {
-		cfg.Extra = cluster.KeepLog()
-	}
-	if r.cluster, err = cluster.New(cfg); err != nil {
-		return nil, err
-	}
 	if r.workloads, err = workload.New(opt.workloads); err != nil {
 		return nil, err
 	}
-	err = errors.Join(r.all(ctx), r.cluster.Close())
+	if r.cluster, err = newWorld(opt, dir); err != nil {
+		return nil, err
+	}
+	err = errors.Join(r.all(ctx), r.cluster.close())
+	if err != nil || !r.report.clean() || opt.dir != "" {
+		err = errors.Join(err, r.cluster.rescue())
+	}
+	err = errors.Join(err, r.cluster.unmount())
 	if err == nil {
 		err = r.report.keep()
 	}
@@ -168,7 +168,9 @@ func (r *run) hurt(ctx context.Context) {
 	defer stop()
 	plan := nemesis.Plan(nemesis.Config{Seed: r.opt.seed, Kinds: r.opt.kinds, Duration: r.opt.duration, Gap: r.opt.gap, Hold: r.opt.hold})
 	var err error
-	r.report.acts, err = nemesis.Run(acts, r.cluster, plan, nemesis.Options{Settle: settleLimit, Logf: r.log})
+	o := r.cluster.options()
+	o.Logf, o.Now = r.log, r.env.Recorder.Now
+	r.report.events, err = nemesis.Run(acts, r.cluster, plan, o)
 	if err != nil {
 		r.report.violate("nemesis", err)
 	}
