@@ -24,23 +24,25 @@ func refusal(code proto.Code) answer    { return answer{code: code, known: true}
 func (a answer) when(known bool) answer { a.known = a.known && known; return a }
 
 // read answers what is answered without a transaction, and sets or removes the watches that are
-// asked for. missed is what a setWatches tells at once.
-func (k *checker) read(r *request) (a answer, missed []event) {
+// asked for. missed is what a setWatches tells at once. got is the code that the server has answered
+// with: where it is not known what the client may read, the server is believed about that, and
+// about nothing else.
+func (k *checker) read(r *request, got proto.Code) (a answer, missed []event) {
 	request, err := proto.DecodeRequest(r.op, r.body)
 	if err != nil {
 		return refusal(proto.CodeMarshallingError), nil
 	}
 	switch q := request.(type) {
 	case *proto.ReadRequest:
-		return k.readNode(r, q), nil
+		return k.readNode(r, q, got), nil
 	case *proto.PathRequest:
-		return k.readPath(r.op, q.Path), nil
+		return k.readPath(r, q.Path, got), nil
 	case *proto.SyncRequest:
 		return good(proto.SyncResponse{Path: q.Path}), nil
 	case *proto.GetEphemeralsRequest:
 		return k.ephemerals(r, q.PrefixPath), nil
 	case *proto.MultiRequest:
-		return k.multiRead(q), nil
+		return k.multiRead(r, q), nil
 	case *proto.AddWatchRequest:
 		switch q.Mode {
 		case proto.AddWatchPersistent:
@@ -64,7 +66,7 @@ func (k *checker) read(r *request) (a answer, missed []event) {
 }
 
 // readNode answers exists, getData, getChildren and getChildren2.
-func (k *checker) readNode(r *request, q *proto.ReadRequest) answer {
+func (k *checker) readNode(r *request, q *proto.ReadRequest, got proto.Code) answer {
 	if r.op == proto.OpExists && strings.Contains(q.Path, "\x00") {
 		return refusal(proto.CodeBadArguments)
 	}
@@ -75,8 +77,7 @@ func (k *checker) readNode(r *request, q *proto.ReadRequest) answer {
 		}
 		return refusal(proto.CodeNoNode)
 	}
-	ok, known := allowed(n.acl, proto.PermRead)
-	if !ok {
+	if ok, known := mayRead(n.acl, proto.PermRead, r, got); !ok {
 		return refusal(proto.CodeNoAuth).when(known)
 	}
 	if q.Watch {
@@ -88,6 +89,15 @@ func (k *checker) readNode(r *request, q *proto.ReadRequest) answer {
 	}
 	// What is in the node of the configuration is each server's own.
 	return k.show(r.op, n).when(q.Path != configPath)
+}
+
+// mayRead reports whether a client may do something, and whether that is known.
+func mayRead(acl []proto.ACL, perm proto.Perms, r *request, got proto.Code) (ok, known bool) {
+	ok, known = allowed(acl, perm)
+	if ok || known && !r.known {
+		return ok, true
+	}
+	return got == proto.CodeOK, false
 }
 
 func (k *checker) show(op proto.Op, n *node) answer {
@@ -104,19 +114,19 @@ func (k *checker) show(op proto.Op, n *node) answer {
 }
 
 // readPath answers getACL and getAllChildrenNumber.
-func (k *checker) readPath(op proto.Op, path string) answer {
+func (k *checker) readPath(r *request, path string, got proto.Code) answer {
 	n := k.tree.get(path)
 	if n == nil {
 		return refusal(proto.CodeNoNode)
 	}
-	if op == proto.OpGetACL {
-		ok, known := allowed(n.acl, proto.PermRead|proto.PermAdmin)
-		if !ok {
+	if r.op == proto.OpGetACL {
+		if ok, known := mayRead(n.acl, proto.PermRead|proto.PermAdmin, r, got); !ok {
 			return refusal(proto.CodeNoAuth).when(known)
 		}
-		return good(proto.GetACLResponse{ACL: n.acl, Stat: n.stat()}).when(known && path != configPath)
+		admin, _ := allowed(n.acl, proto.PermAdmin) // whoever is none gets a list without secrets
+		return good(proto.GetACLResponse{ACL: n.acl, Stat: n.stat()}).when(admin && path != configPath)
 	}
-	if ok, known := allowed(n.acl, proto.PermRead); !ok {
+	if ok, known := mayRead(n.acl, proto.PermRead, r, got); !ok {
 		return refusal(proto.CodeNoAuth).when(known)
 	}
 	below := -1 // without the node itself
@@ -142,7 +152,7 @@ func (k *checker) ephemerals(r *request, prefix string) answer {
 	return good(proto.GetEphemeralsResponse{Ephemerals: paths})
 }
 
-func (k *checker) multiRead(q *proto.MultiRequest) answer {
+func (k *checker) multiRead(r *request, q *proto.MultiRequest) answer {
 	out := proto.MultiResponse{Results: make([]proto.MultiResult, len(q.Ops))}
 	known := true
 	for i, op := range q.Ops {
@@ -154,7 +164,7 @@ func (k *checker) multiRead(q *proto.MultiRequest) answer {
 			continue
 		}
 		ok, judged := allowed(n.acl, proto.PermRead)
-		known = known && (ok || judged) && path != configPath
+		known = known && (ok || judged && !r.known) && path != configPath
 		switch {
 		case !ok:
 			result = proto.MultiResult{Type: proto.OpError, Err: proto.CodeNoAuth}

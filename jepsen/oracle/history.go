@@ -20,8 +20,11 @@ type request struct {
 	floor zxid.ID
 	// left is set for what was sent over a connection whose session had gone on by another one.
 	left   bool
-	write  bool // becomes a transaction
-	logged zxid.ID
+	write  bool    // becomes a transaction
+	answer zxid.ID // in the header of its reply, 0: there is none
+	logged zxid.ID // of its transaction, 0: there is none yet
+	// known is set when more may be known of who sends it than that he is somebody.
+	known bool
 }
 
 // frame is one thing that a server sent.
@@ -41,6 +44,8 @@ type conn struct {
 	hello   *proto.ConnectRequest
 	open    bool // the server has taken the session
 	ended   bool
+	known   bool // the client has tried to authenticate
+	deaf    bool // the client has sent what is no request
 
 	pending []*request
 	frames  []frame // judged up to next
@@ -49,7 +54,7 @@ type conn struct {
 	highest zxid.ID // of the headers so far
 
 	// While the log is replayed.
-	expected []event // and not received yet
+	expected []due   // and not received yet
 	missed   []event // received with zxid -1, to be explained by the next reply
 	watched  map[string]struct{}
 	reached  int // the last trigger
@@ -110,11 +115,16 @@ func (h *history) sent(c *conn, r *Record) {
 		return
 	}
 	var header proto.RequestHeader
-	if header.Decode(&cur); cur.Err() != nil || !c.open {
-		h.k.report.broken(r.At, "a request without a header, or before the connection has a session")
+	if header.Decode(&cur); cur.Err() != nil || c.deaf {
+		c.deaf = true // whoever sends that is not answered any more
 		return
 	}
-	q := &request{conn: c, xid: header.Xid, op: header.Op, body: cur.Rest(), at: r.At, floor: h.seen}
+	if !c.open {
+		h.k.report.broken(r.At, "a request before the connection has a session")
+		return
+	}
+	c.known = c.known || header.Op.Class() == proto.ClassConnection
+	q := &request{conn: c, xid: header.Xid, op: header.Op, body: cur.Rest(), at: r.At, floor: h.seen, known: c.known}
 	if q.op == proto.OpPing {
 		q.xid = proto.XidPing
 	}
@@ -205,6 +215,7 @@ func (h *history) answered(c *conn, f *frame) *request {
 			h.k.violateFrame(c, f, "reply-order", fmt.Sprintf("a reply to request %d, while %d is not answered", q.xid, c.pending[0].xid))
 		}
 		c.pending = append(c.pending[:i:i], c.pending[i+1:]...)
+		q.answer = f.header.Zxid
 		return q
 	}
 	h.k.violateFrame(c, f, "reply-order", fmt.Sprintf("a reply to request %d, which nobody waits for", f.header.Xid))

@@ -11,15 +11,16 @@ import (
 
 // decide returns the transaction that a request must come to as the next one of the log. It is
 // false for requests that this package knows nothing of: such as need to know who asks.
-func (t *tree) decide(session proto.SessionID, op proto.Op, body []byte) (proto.Op, proto.TxnBody, bool) {
+func (t *tree) decide(q *request) (proto.Op, proto.TxnBody, bool) {
+	op := q.op
 	if op == proto.OpCloseSession {
 		return op, &proto.CloseSessionTxn{}, true // the tree itself demands which nodes go along
 	}
-	request, err := proto.DecodeRequest(op, body)
+	request, err := proto.DecodeRequest(op, q.body)
 	if err != nil || request == nil {
 		return 0, nil, false
 	}
-	d := decider{tree: t, session: session, judged: true}
+	d := decider{tree: t, session: q.conn.session, known: q.known, judged: true}
 	if multi, ok := request.(*proto.MultiRequest); ok {
 		return op, d.multi(multi), d.judged
 	}
@@ -34,6 +35,7 @@ func (t *tree) decide(session proto.SessionID, op proto.Op, body []byte) (proto.
 type decider struct {
 	tree    *tree
 	session proto.SessionID
+	known   bool // the client has more identities than everybody has
 	judged  bool // false: what was decided is not known to be right
 }
 
@@ -257,7 +259,7 @@ func (d *decider) stored(acl []proto.ACL) []proto.ACL {
 
 func (d *decider) allowed(n *node, perm proto.Perms) bool {
 	ok, known := allowed(n.acl, perm)
-	d.judged = d.judged && known
+	d.judged = d.judged && (ok || known && !d.known)
 	return ok
 }
 

@@ -27,6 +27,12 @@ type event struct {
 // String names the event as a violation does.
 func (e event) String() string { return fmt.Sprintf("%v of %s at %v", e.kind, e.path, e.zxid) }
 
+// due is an event that a connection is to get.
+type due struct {
+	event
+	perhaps bool // whether it may is not known
+}
+
 // mark is a set of the ways in which a connection watches a path.
 type mark uint8
 
@@ -118,8 +124,9 @@ func (w *watches) reach(c *conn, g *trigger, z zxid.ID) {
 	if before == w.count || g.again && before == w.count-1 {
 		return
 	}
-	if ok, _ := allowed(g.acl, proto.PermRead); ok {
-		c.expected = append(c.expected, event{z, g.event, g.path})
+	ok, known := allowed(g.acl, proto.PermRead)
+	if ok || !known || c.known {
+		c.expected = append(c.expected, due{event{z, g.event, g.path}, !ok})
 	}
 }
 
