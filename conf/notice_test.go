@@ -16,6 +16,7 @@ func notices(c *conf.Config) []string {
 	return out
 }
 
+// What is not acted on is said [H-84, H-85].
 func TestNotices(t *testing.T) {
 	id := files{"/d/myid": "1"}
 	for _, c := range []struct{ text, want string }{
@@ -28,6 +29,8 @@ func TestNotices(t *testing.T) {
 		{alone + "kinit=/x", "warn: kinit has no effect on this server (zoo.cfg:3)"},
 		{alone + "autopurge.purgeInterval=1", "info: autopurge.purgeInterval is known but not acted on in this version (zoo.cfg:3)"},
 		{alone + "maxConcurrentSnapSyncs=7", "info: leader.maxConcurrentSnapSyncs is known but not acted on in this version (zoo.cfg:3)"},
+		{alone + "oraclePath=/o", "info: oraclePath is known but not acted on in this version (zoo.cfg:3)"},
+		{alone + "observerMasterPort=7", "info: observerMasterPort is known but not acted on in this version (zoo.cfg:3)"},
 		{alone + "metricsProvider.httpPort=7000", "info: metricsProvider.httpPort is known but not acted on in this version (zoo.cfg:3)"},
 		{alone + "sslQuorum=true", "warn: sslQuorum is NOT acted on in this version: the protection it asks for is not in place (zoo.cfg:3)"},
 		{alone + "sslQuorum=false", ""},
@@ -78,6 +81,7 @@ func TestExtendedTypesNeedLowServerIDs(t *testing.T) {
 	}
 }
 
+// TestForceSyncIsTakenFromVoters holds hazard H-91.
 func TestForceSyncIsTakenFromVoters(t *testing.T) {
 	if c := mustLoad(t, alone+"forceSync=no", nil); c.ForceSync {
 		t.Error("forceSync=no is honoured by a standalone server")

@@ -38,7 +38,7 @@ func TestVoteOrderIsTotal(t *testing.T) {
 // TestElectionSettles runs random electorates over a network that delays, reorders between
 // pairs and loses, with servers that restart their search, and demands: whoever is elected by a
 // quorum that holds is the best of those that looked together, all end the same way once the
-// network is well, and nobody is elected whom the rules exclude.
+// network is well, and nobody is elected whom the rules exclude [H-43].
 func TestElectionSettles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 5).Draw(t, "voters")

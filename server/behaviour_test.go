@@ -47,7 +47,7 @@ func TestHandshakeGivesUpWithoutALeader(t *testing.T) {
 	}
 }
 
-// A client may have seen what this server is just about to apply.
+// A client may have seen what this server is just about to apply [H-62].
 func TestHandshakeWaitsForTheTreeToCatchUp(t *testing.T) {
 	w := newTwin(t, 1, nil)
 	m := w.members[0]
@@ -198,7 +198,7 @@ func TestStuckWriterIsClosed(t *testing.T) {
 	}
 }
 
-// Nothing that is applied after the server stopped serving is answered (hazard H-11).
+// Nothing that is applied after the server stopped serving is answered (hazard H-11) [H-72].
 func TestNoReplyAfterStepDown(t *testing.T) {
 	w := newTwin(t, 1, nil)
 	m := w.members[0]
@@ -299,6 +299,7 @@ func TestUndecodableTransactionIsFatal(t *testing.T) {
 	}
 }
 
+// TestReplaceRunsInOrder holds hazard H-73.
 func TestReplaceRunsInOrder(t *testing.T) {
 	w := newTwin(t, 1, nil)
 	m := w.members[0]

@@ -46,7 +46,7 @@ func TestDefect08PzxidMovesAtTheLastNumber(t *testing.T) {
 }
 
 // A server that comes back with its clock set back gives no session a name that a living one has,
-// nor one of those that it gives out from then on.
+// nor one of those that it gives out from then on [H-69, H-77].
 func TestDefect10SessionIDsAreNotRepeated(t *testing.T) {
 	var now atomic.Int64
 	now.Store(goldenNow)

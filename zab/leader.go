@@ -42,6 +42,8 @@ type Leader struct {
 	hardStop int // beyond which no progress moves the deadline
 	since    int // when the epoch was established
 	marks    [2]mark
+	stuckAt  zxid.ID // how far the own disk was when it fell behind the quorum,
+	stuck    int     // and when that was
 
 	// Who there is. links and voters are sorted by sid; bySID finds a link.
 	links  []*link

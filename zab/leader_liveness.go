@@ -26,7 +26,7 @@ func (l *Leader) Tick() {
 		l.marks[1], l.marks[0] = l.marks[0], mark{l.now, l.announced}
 	}
 	l.dropSilent()
-	if l.phase == Broadcast && (l.lostQuorum() || l.handedOver()) {
+	if l.phase == Broadcast && (l.lostQuorum() || l.handedOver() || l.diskStuck()) {
 		return
 	}
 	l.ping()
@@ -116,5 +116,18 @@ func (l *Leader) handedOver() bool {
 		return false
 	}
 	l.stop(fmt.Sprintf("hand-over: zxids of epoch %d run out at %v", l.epoch, l.win.last().ID))
+	return true
+}
+
+// diskStuck ends the role when the own disk has not moved for SyncTicks while a quorum holds what it
+// lacks: the others can do without it, and with DeliverDurable everything waits for it (hazard H-74).
+func (l *Leader) diskStuck() bool {
+	if l.me.acked >= l.committed || l.me.acked != l.stuckAt {
+		l.stuckAt, l.stuck = l.me.acked, l.now
+	}
+	if l.now-l.stuck <= l.cfg.SyncTicks {
+		return false
+	}
+	l.stop(fmt.Sprintf("own disk stuck for %d ticks at %v, a quorum has %v", l.now-l.stuck, l.me.acked, l.committed))
 	return true
 }

@@ -27,6 +27,7 @@ func sum(base zxid.Point, ends ...zxid.Point) zab.Summary {
 	return s
 }
 
+// TestPlanSync holds hazard H-32.
 func TestPlanSync(t *testing.T) {
 	var zero zxid.Point
 	other := zxid.Point{ID: zxid.Make(1, 5), Hash: 1}
@@ -117,7 +118,7 @@ func cutOut(t *rapid.T, h []zab.Entry) *disk {
 }
 
 // PlanSync agrees with a search through the histories themselves, and carrying out the plan
-// makes them equal.
+// makes them equal [H-14, H-32].
 func TestPlanSyncAgainstHistories(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := branches(t)

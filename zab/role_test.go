@@ -95,6 +95,64 @@ func TestAnswersEndWithTheLink(t *testing.T) {
 	}
 }
 
+// hazard H-14: an entry that does not follow the one before ends the role wherever in a batch it stands,
+// in the broadcast and before, and nothing of the batch is kept.
+func TestGapInsideABatch(t *testing.T) {
+	for _, live := range []bool{false, true} {
+		f := established(t, 1, 2, 3)
+		n := f.node(2).learner
+		epoch, kinds := zxid.Epoch(1), []zab.Message(nil)
+		if !live {
+			cfg := f.node(2).config()
+			n = zab.NewFollower(cfg, 1)
+			epoch = 2
+			kinds = []zab.Message{{Kind: zab.LeaderInfo, From: 1, Epoch: 2}, {Kind: zab.Diff, From: 1, Epoch: 2}}
+		}
+		for _, m := range kinds {
+			n.Step(m)
+			if rd := n.Ready(); rd.Persist != nil {
+				n.Persisted(rd.Persist.Token)
+			}
+		}
+		n.Ready()
+		a := zab.NewEntry(zxid.Point{}, zxid.Make(epoch, 1), []byte("a"))
+		b := zab.NewEntry(a.Point(), zxid.Make(epoch, 2), []byte("b"))
+		c := zab.NewEntry(b.Point(), zxid.Make(epoch, 3), []byte("c"))
+		n.Step(zab.Message{Kind: zab.Proposal, From: 1, Epoch: epoch, Entries: []zab.Entry{a, c}})
+		if rd := n.Ready(); n.Phase() != zab.Stopped || rd.Persist != nil || len(rd.Stage) > 0 {
+			t.Errorf("live %v: in %v after a hole in a batch, wants %+v", live, n.Phase(), rd)
+		}
+	}
+}
+
+// hazard H-18: a snapshot that ends below what is known to be committed is proof of loss as a cut is: it
+// is not accepted, and no other one is asked for.
+func TestSnapshotBelowCommitted(t *testing.T) {
+	f := established(t, 1, 2, 3)
+	f.node(1).propose("a", "b", "c")
+	f.calm()
+	cfg := f.node(2).config()
+	if cfg.Durable.Committed = cfg.Durable.History.Last().ID; cfg.Durable.Committed == 0 {
+		t.Fatal("nothing is committed")
+	}
+	n := zab.NewFollower(cfg, 1)
+	below := zxid.Point{ID: zxid.Make(1, 2), Hash: 7}
+	for _, m := range []zab.Message{
+		{Kind: zab.LeaderInfo, From: 1, Epoch: 2}, {Kind: zab.Snap, From: 1, Epoch: 2, Point: below},
+	} {
+		n.Step(m)
+		if rd := n.Ready(); rd.Persist != nil {
+			n.Persisted(rd.Persist.Token)
+		}
+	}
+	n.SnapshotStaged(below)
+	n.Step(zab.Message{Kind: zab.NewLeader, From: 1, Epoch: 2, Point: below})
+	rd := n.Ready()
+	if n.Phase() != zab.Stopped || rd.Persist != nil || n.NeedSnap() {
+		t.Errorf("in %v, wants %+v, asks for a snapshot: %v", n.Phase(), rd.Persist, n.NeedSnap())
+	}
+}
+
 func TestProposeErrors(t *testing.T) {
 	f := established(t, 1, 2, 3)
 	l := f.node(1).leader

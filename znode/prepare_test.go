@@ -134,6 +134,7 @@ func TestSequenceSaturation(t *testing.T) {
 	c.tree.check(t)
 }
 
+// TestSessions holds hazard H-69.
 func TestSessions(t *testing.T) {
 	c := newCluster(t)
 	create := func(id proto.SessionID) proto.Code {

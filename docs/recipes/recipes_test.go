@@ -152,6 +152,7 @@ func TestGuardedWritesAreAdmitted(t *testing.T) {
 	}
 }
 
+// TestOvertakenHolderIsRefused holds hazard H-93.
 func TestOvertakenHolderIsRefused(t *testing.T) {
 	ctx, e := bounded(t), zktest.Start(t, 3)
 	first, second := e.Connect(t), e.Connect(t)

@@ -18,7 +18,7 @@ func seed(f *testing.F) {
 	f.Add([]byte{0x08, 2, 0x3a, 0})
 }
 
-// What DecodeMessage accepts, the generated code accepts, and both read the same.
+// What DecodeMessage accepts, the generated code accepts, and both read the same [H-47].
 func FuzzDecodeMessage(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -41,6 +41,7 @@ func FuzzDecodeMessage(f *testing.F) {
 	})
 }
 
+// FuzzDecodeNotification holds hazard H-47.
 func FuzzDecodeNotification(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -55,6 +56,7 @@ func FuzzDecodeNotification(f *testing.F) {
 	})
 }
 
+// FuzzDecodeHello holds hazard H-47.
 func FuzzDecodeHello(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, b []byte) {

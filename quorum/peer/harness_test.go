@@ -50,6 +50,8 @@ type world struct {
 	ensemble *quorum.Ensemble
 	members  map[quorum.SID]*member
 	tweak    func(*peer.Config)
+	// files, if not nil, is what a server's log sees of its disk.
+	files func(*member) vfs.FS
 }
 
 // member is one server, running or not, and its disks.
@@ -174,7 +176,11 @@ func (l *list) recoverFrom(log *txnlog.Log) error {
 func (m *member) start() {
 	t := m.w.t
 	t.Helper()
-	m.log = openLog(t, m.disk, m.sid)
+	var files vfs.FS = m.disk
+	if m.w.files != nil {
+		files = m.w.files(m)
+	}
+	m.log = openLog(t, files, m.sid)
 	if err := m.list.recoverFrom(m.log); err != nil {
 		t.Fatal(err)
 	}

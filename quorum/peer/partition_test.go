@@ -118,7 +118,7 @@ func TestOneWayLoss(t *testing.T) {
 			w.Block(3, 2)
 			for range 3 * syncLimit { // requests keep coming in, which prove nothing
 				w.members[1].submit("lost")
-				time.Sleep(tickTime / 2)
+				pass(tickTime / 2)
 			}
 			old.awaitState(fle.Looking)
 			w.members[2].awaitState(fle.Leading)
@@ -135,15 +135,15 @@ func TestOneWayLoss(t *testing.T) {
 			w := startAll(t, 1, 2, 3)
 			leader := w.leader()
 			epoch := leader.log.Durable().Current
-			w.Block(1, 3)
-			w.members[1].awaitState(fle.Looking)
-			w.awaitCommit("during", 2, 3)
-			time.Sleep(2 * initLimit * tickTime)
+			w.Block(2, 3)
+			w.members[2].awaitState(fle.Looking)
+			w.awaitCommit("during", 1, 3)
+			pass(2 * initLimit * tickTime)
 			if s := leader.peer.Status(); s.State != fle.Leading || leader.log.Durable().Current != epoch {
 				t.Errorf("the leader is %v in epoch %d, was leading epoch %d", s.State, leader.log.Durable().Current, epoch)
 			}
 			w.Heal()
-			w.members[1].awaitState(fle.Following)
+			w.members[2].awaitState(fle.Following)
 			if got := w.leader().log.Durable().Current; got != epoch {
 				t.Errorf("epoch %d began when the follower came back", got)
 			}

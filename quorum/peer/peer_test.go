@@ -110,7 +110,7 @@ func TestObserverApplies(t *testing.T) {
 }
 
 // A leader that hears nobody gives up before anybody could miss it, and what it alone
-// proposed is forgotten.
+// proposed is forgotten [H-52].
 func TestPartitionedLeaderStepsDown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := startAll(t, 1, 2, 3)
@@ -181,7 +181,7 @@ func TestAnswersComeBehindCommits(t *testing.T) {
 	})
 }
 
-// What a preparer of a leadership that is over says must not reach the next one.
+// What a preparer of a leadership that is over says must not reach the next one [H-72].
 func TestProposalsOfAnOldLeadershipAreDropped(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := startAll(t, 1, 2, 3)
@@ -223,7 +223,7 @@ func TestProposalsOfAnOldLeadershipAreDropped(t *testing.T) {
 	})
 }
 
-// Requests of a server without a leader vanish: its clients have been told by closing them.
+// Requests of a server without a leader vanish: its clients have been told by closing them [H-72].
 func TestRequestsWithoutALeaderAreDropped(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t, quorum.Set{}, 1, 2, 3)

@@ -273,7 +273,7 @@ func TestSnapshotIsAskedForAfterErrNoPoint(t *testing.T) {
 	})
 }
 
-// The tail that only a deposed leader has is cut by TRUNC, in its log too.
+// The tail that only a deposed leader has is cut by TRUNC, in its log too [H-01, H-88].
 func TestUncommittedTailIsTruncated(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := startAll(t, 1, 2, 3)

@@ -322,7 +322,7 @@ func TestFollowerSendsLearnersAway(t *testing.T) {
 	})
 }
 
-// A leader that cannot be reached is given up after a second.
+// A leader that cannot be reached is given up after a second [H-45].
 func TestUnreachableLeaderIsGivenUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newStage(t)
@@ -357,7 +357,7 @@ func (s *stage) follow(epoch zxid.Epoch) uint64 {
 }
 
 // The word of an older role's writer, however late, must not let a new role promise
-// what is not on disk.
+// what is not on disk [H-28].
 func TestEventsOfAnOlderGenerationAreIgnored(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newStage(t)
@@ -443,7 +443,7 @@ func TestBrokenSnapshotIsAskedForAgain(t *testing.T) {
 }
 
 // A server that is elected again and again without ever getting a quorum of learners stands
-// back for a while, so that another gets its chance (hazard H-55).
+// back for a while, so that another gets its chance (hazard H-55) [H-45].
 func TestFailedLeadershipsLeadToAbstention(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newStage(t)

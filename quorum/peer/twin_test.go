@@ -30,6 +30,8 @@ type list struct {
 	mistake func(format string, args ...any)
 	// beforeInstall, if not nil, runs at the beginning of Install, whose error it may be.
 	beforeInstall func() error
+	// beforeChunk, if not nil, runs before a chunk of a snapshot is read.
+	beforeChunk func()
 
 	mu       sync.Mutex
 	peer     *peer.Peer
@@ -192,6 +194,7 @@ func decodeEntries(b []byte) ([]zab.Entry, error) {
 
 // source sends one entry per chunk, and the last one by itself.
 type source struct {
+	before  func()
 	entries []zab.Entry
 	next    int
 }
@@ -200,12 +203,15 @@ func (l *list) OpenSnapshot() (peer.SnapshotSource, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.snapshot++
-	return &source{entries: slices.Clone(l.entries)}, nil
+	return &source{before: l.beforeChunk, entries: slices.Clone(l.entries)}, nil
 }
 
 func (s *source) Point() zxid.Point { return lastOf(s.entries) }
 
 func (s *source) Next(int) (chunk []byte, done bool, err error) {
+	if s.before != nil {
+		s.before()
+	}
 	if s.next == len(s.entries) {
 		return nil, true, nil
 	}

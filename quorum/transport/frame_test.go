@@ -115,6 +115,7 @@ func TestDamageIsNoticed(t *testing.T) {
 	})
 }
 
+// FuzzFrames holds hazard H-47.
 func FuzzFrames(f *testing.F) {
 	var out framer
 	one := out.add(nil, func(dst []byte) []byte { return append(dst, "payload"...) })

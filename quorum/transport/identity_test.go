@@ -235,7 +235,7 @@ func helloBytes(change func(*peerwire.Hello)) []byte {
 	return peerwire.AppendHello(nil, &h)
 }
 
-// What a known server sends on an open link is checked, too.
+// What a known server sends on an open link is checked, too [H-47].
 func TestBadFramesOnLink(t *testing.T) {
 	good := peerwire.AppendMessage(nil, &zab.Message{Kind: zab.Ack, From: 2, To: 1, Zxid: 7})
 	for name, bad := range map[string][]byte{

@@ -231,7 +231,7 @@ func TestBudgetClosesLink(t *testing.T) {
 	}, small)
 }
 
-// SendWait waits for a slow learner in place of overrunning it, and gives up when told to.
+// SendWait waits for a slow learner in place of overrunning it, and gives up when told to [H-66].
 func TestSendWait(t *testing.T) {
 	pairs(t, func(t *testing.T, leader, learner *server) {
 		hold := make(chan struct{})
@@ -317,7 +317,7 @@ func TestWriteTimeout(t *testing.T) {
 	}
 }
 
-// A peer that takes what it is sent, but too slowly, is given up by the age of the queue's head.
+// A peer that takes what it is sent, but too slowly, is given up by the age of the queue's head [H-66, H-74].
 func TestQueueAge(t *testing.T) {
 	c := newCluster(t, 1, 2)
 	hold := make(chan struct{})

@@ -11,7 +11,7 @@ import (
 	"github.com/zabkeeper/zabkeeper/quorum/transport"
 )
 
-// A port that is taken is tried as often as configured, and then Run says so.
+// A port that is taken is tried as often as configured, and then Run says so [H-48].
 func TestBindError(t *testing.T) {
 	c := newCluster(t, 1, 2) // its listeners hold the ports
 	for _, all := range []bool{false, true} {

@@ -59,12 +59,14 @@ func refusedData(tb testing.TB, disk vfs.FS, reasons ...string) {
 	}
 }
 
+// TestTreeAheadOfTheLogIsRefused holds hazard H-10 [H-87].
 func TestTreeAheadOfTheLogIsRefused(t *testing.T) {
 	disk := served(t, "a", 5)
 	must(t, disk.RemoveAll(logPath))
 	refusedData(t, disk, "beyond the end", "resynchronised")
 }
 
+// TestHoleBetweenTreeAndLogIsRefused holds hazard H-10 [H-87].
 func TestHoleBetweenTreeAndLogIsRefused(t *testing.T) {
 	disk := served(t, "a", 5)
 	old := vfs.NewMem()
@@ -83,6 +85,7 @@ func TestHoleBetweenTreeAndLogIsRefused(t *testing.T) {
 	refusedData(t, disk, "begins only after "+last.String(), "resynchronised")
 }
 
+// TestStoresOfDifferentHistoriesAreRefused holds hazard H-87.
 func TestStoresOfDifferentHistoriesAreRefused(t *testing.T) {
 	one, other := served(t, "a", 5), served(t, "b", 5)
 	logOne, treeOne, shutOne := openStores(t, one)
@@ -157,6 +160,7 @@ func settled(tb testing.TB, disk vfs.FS, at zxid.Point) {
 	}
 }
 
+// TestInterruptedSnapshotIsCompleted holds hazard H-92.
 func TestInterruptedSnapshotIsCompleted(t *testing.T) {
 	source := served(t, "new", 7)
 	disk, at := received(t, source)

@@ -248,6 +248,7 @@ func TestWipedMemberIsNotCounted(t *testing.T) {
 	persist(t, e.Connect(t), "/after", nil)
 }
 
+// TestPartitionedLeaderStepsDown holds hazard H-52.
 func TestPartitionedLeaderStepsDown(t *testing.T) {
 	e := zktest.Start(t, 3)
 	old := e.Leader(t)
@@ -276,6 +277,7 @@ func TestPartitionedLeaderStepsDown(t *testing.T) {
 	e.WaitEqual(t)
 }
 
+// TestEphemeralsOfExpiredSessionVanish holds hazard H-68.
 func TestEphemeralsOfExpiredSessionVanish(t *testing.T) {
 	e := zktest.Start(t, 3)
 	holder, _, err := zk.Connect([]string{e.Server(1).Addr()}, 400*time.Millisecond, zk.WithLogger(quiet{}))
@@ -322,6 +324,7 @@ func TestSessionMovesToAnotherServer(t *testing.T) {
 	}
 }
 
+// TestObserverServesAndNeverVotes holds hazard H-49.
 func TestObserverServesAndNeverVotes(t *testing.T) {
 	e := zktest.Start(t, 3, zktest.Observers(1))
 	observer := e.Server(3)

@@ -113,7 +113,7 @@ func crashScript(size int) []func(l *txnlog.Log) error {
 }
 
 // A crash anywhere leaves the state before a step or the state after it, and what was
-// acknowledged is never taken for lost [H-01, H-06, H-07, H-08, H-24, H-35, H-92].
+// acknowledged is never taken for lost [H-01, H-06, H-07, H-08, H-24, H-35, H-92, H-12].
 func TestCrashDuringEveryStep(t *testing.T) {
 	for name, size := range map[string]int{"small": 10, "rotating": 90 << 10} {
 		t.Run(name, func(t *testing.T) {
@@ -170,7 +170,7 @@ func reopened(t *testing.T, picture *vfs.MemFS, cfg txnlog.Config) image {
 	return first
 }
 
-// A crash while a store is created leaves no store or a usable one.
+// A crash while a store is created leaves no store or a usable one [H-21].
 func TestCrashDuringCreation(t *testing.T) {
 	crash, fs := newCrashFS(t)
 	cfg := txnlog.Config{Dir: "dir/log", FS: fs, SID: 1}
@@ -227,7 +227,7 @@ func TestUnsyncedTailIsMadeDurable(t *testing.T) {
 	}
 }
 
-// A trim is lazy: after a crash the entries are gone or back, never some of them.
+// A trim is lazy: after a crash the entries are gone or back, never some of them [H-19].
 func TestCrashDuringTrim(t *testing.T) {
 	crash, fs := newCrashFS(t)
 	cfg := txnlog.Config{Dir: "log", FS: fs, SID: 1, TrimStep: 1}

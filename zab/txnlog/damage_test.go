@@ -126,7 +126,7 @@ func change(db *pebble.DB, id zxid.ID) error {
 	return errors.Join(closer.Close(), db.Set(key(0, id), v, nil))
 }
 
-// An entry that does not fit ends the server when it is read.
+// An entry that does not fit ends the server when it is read [H-04].
 func TestReadingDamageIsFatal(t *testing.T) {
 	fs := vfs.NewMem()
 	all := filled(t, fs, 4000)
@@ -145,7 +145,7 @@ func TestReadingDamageIsFatal(t *testing.T) {
 	}
 }
 
-// The epochs must not be older than the log (R3): here they were restored from a backup.
+// The epochs must not be older than the log (R3): here they were restored from a backup [H-36].
 func TestEpochsOlderThanLog(t *testing.T) {
 	fs := vfs.NewMem()
 	cfg := txnlog.Config{Dir: "log", FS: fs, SID: 1}
@@ -375,7 +375,7 @@ func TestLostPromise(t *testing.T) {
 	}
 }
 
-// A store that was removed from under its watermark is a store that lost everything.
+// A store that was removed from under its watermark is a store that lost everything [H-20].
 func TestWipedBesideWatermark(t *testing.T) {
 	old, wiped := vfs.NewMem(), vfs.NewMem()
 	filled(t, old, 40)

@@ -49,6 +49,7 @@ func TestCreateAndReopen(t *testing.T) {
 	}
 }
 
+// TestOwnership holds hazard H-41.
 func TestOwnership(t *testing.T) {
 	fs := vfs.NewMem()
 	open := func(sid quorum.SID, standalone bool) error {
@@ -100,7 +101,7 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// A step that does not fit is refused as a whole.
+// A step that does not fit is refused as a whole [H-18].
 func TestRefusedSteps(t *testing.T) {
 	l := mustOpen(t, txnlog.Config{Dir: "log", FS: vfs.NewMem(), SID: 1})
 	begin(t, l, 2)
@@ -113,6 +114,8 @@ func TestRefusedSteps(t *testing.T) {
 	follow := g.small(2)
 	forged := first[4]
 	forged.Hash++
+	other := zab.NewEntry(first[0].Point(), first[1].ID, []byte("other"))
+	another := zab.NewEntry(other.Point(), first[2].ID, []byte("another"))
 	before := observe(t, l)
 	for _, c := range []struct {
 		name string
@@ -129,6 +132,7 @@ func TestRefusedSteps(t *testing.T) {
 		{"truncate, other hash at the end", zab.Persist{Truncate: pointPtr(forged.Point())}, txnlog.ErrNoPoint},
 		{"truncate, other hash inside", zab.Persist{Truncate: &zxid.Point{ID: first[2].ID, Hash: 1}}, txnlog.ErrNoPoint},
 		{"truncate committed", zab.Persist{Truncate: pointPtr(first[0].Point())}, txnlog.ErrCommitted},
+		{"truncate committed and go on", zab.Persist{Truncate: pointPtr(first[0].Point()), Append: []zab.Entry{other, another}}, txnlog.ErrCommitted},
 		{"install below committed", zab.Persist{Install: pointPtr(first[0].Point())}, txnlog.ErrCommitted},
 		{"older promise", zab.Persist{Promise: promise(1, 1)}, txnlog.ErrEpochs},
 		{"same promise, other leader", zab.Persist{Promise: promise(2, 2)}, txnlog.ErrEpochs},
@@ -152,6 +156,7 @@ func TestRefusedSteps(t *testing.T) {
 	}
 }
 
+// TestTruncate holds hazards H-01, H-02.
 func TestTruncate(t *testing.T) {
 	type cutTo struct {
 		name string
@@ -288,7 +293,7 @@ func checkInstalled(t *testing.T, cfg txnlog.Config, l *txnlog.Log, base zxid.Po
 	}
 }
 
-// The leavings of an abandoned attempt are not part of a snapshot that comes without entries.
+// The leavings of an abandoned attempt are not part of a snapshot that comes without entries [H-08].
 func TestInstallAfterAbandonedStaging(t *testing.T) {
 	l := mustOpen(t, txnlog.Config{Dir: "log", FS: vfs.NewMem(), SID: 1})
 	begin(t, l, 3)

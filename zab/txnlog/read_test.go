@@ -50,6 +50,7 @@ func TestEntries(t *testing.T) {
 	}
 }
 
+// TestTrimAndPins holds hazard H-19.
 func TestTrimAndPins(t *testing.T) {
 	cfg := txnlog.Config{Dir: "log", FS: vfs.NewMem(), SID: 1, TrimStep: 3}
 	l := mustOpen(t, cfg)
@@ -173,7 +174,7 @@ func TestWALFailoverDirectory(t *testing.T) {
 
 // What was true of the tree before a snapshot replaced history and tree must not trim the
 // new history: the snapshot may be older than the tree was, and the entries behind it are all
-// that leads from there to the end.
+// that leads from there to the end [H-19].
 func TestTrimSparesAnInstalledHistory(t *testing.T) {
 	l := mustOpen(t, txnlog.Config{Dir: "log", FS: vfs.NewMem(), SID: 1, TrimStep: 1})
 	begin(t, l, 2)

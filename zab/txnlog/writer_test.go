@@ -73,7 +73,7 @@ func TestWriterGroups(t *testing.T) {
 	}
 }
 
-// Staged entries, the installation and what follows may fall into one group.
+// Staged entries, the installation and what follows may fall into one group [H-30].
 func TestWriterInstallInOneGroup(t *testing.T) {
 	l := mustOpen(t, txnlog.Config{Dir: "log", FS: vfs.NewMem(), SID: 1})
 	begin(t, l, 2)
@@ -167,7 +167,7 @@ func TestFencing(t *testing.T) {
 }
 
 // NewWriter returns only when what its predecessor had begun to write is on disk: nothing of
-// it can surface later.
+// it can surface later [H-28].
 func TestFencingWaitsForTheDisk(t *testing.T) {
 	syncing, release := make(chan struct{}), make(chan struct{})
 	var armed, released atomic.Bool

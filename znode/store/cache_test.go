@@ -112,7 +112,7 @@ func readSomething(t *testing.T, s *store.Store, path string) {
 	s.Session(1)
 }
 
-// Snapshots, scans and flushes beside the writer see exact states.
+// Snapshots, scans and flushes beside the writer see exact states [H-33].
 func TestSnapshotsBesideInstalls(t *testing.T) {
 	s, m := open(t, vfs.NewMem()), newModel()
 	defer closeStore(t, s)

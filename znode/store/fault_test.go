@@ -153,7 +153,7 @@ func (v view) Session(id sessionID) (int32, bool) {
 func (v view) Subtree(path string) (int, int64) { return v.m.subtree(path) }
 
 // A disk that is full when a table is to be written ends the process. What was installed
-// was never called durable.
+// was never called durable [H-16].
 func TestFullDisk(t *testing.T) {
 	var full atomic.Bool
 	mem := vfs.NewCrashableMem()

@@ -31,6 +31,7 @@ func source(t *testing.T, z zxid.ID) (*model, [][]byte) {
 	return m, stream
 }
 
+// TestStreamIsDeterministic holds hazard H-33.
 func TestStreamIsDeterministic(t *testing.T) {
 	_, a := source(t, 100)
 	_, b := source(t, 100)
@@ -198,7 +199,7 @@ func TestReplaceCrashes(t *testing.T) {
 	}
 }
 
-// When Replace has returned, no crash takes the new tree away again.
+// When Replace has returned, no crash takes the new tree away again [H-92].
 func TestReplaceIsDurable(t *testing.T) {
 	want, stream := source(t, 10_000)
 	mem := vfs.NewCrashableMem()
@@ -219,7 +220,7 @@ func TestReplaceIsDurable(t *testing.T) {
 }
 
 // A crash while a stream is being staged leaves no trace but files that the next start deletes;
-// after Finish it may be used.
+// after Finish it may be used [H-08, H-21].
 func TestStageCrashes(t *testing.T) {
 	want, stream := source(t, 10_000)
 	mem := vfs.NewCrashableMem()

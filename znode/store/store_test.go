@@ -263,7 +263,7 @@ func (w *world) replace(t *rapid.T) {
 	}
 }
 
-// The store is the model, through flushes, crashes, restarts, and replacements.
+// The store is the model, through flushes, crashes, restarts, and replacements [H-89, H-90].
 func TestAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fs := vfs.NewCrashableMem()
