@@ -159,6 +159,7 @@ type node interface {
 	Hangup(link uint64)
 	Send(link uint64, msgs []zab.Message)
 	SendWait(ctx context.Context, link uint64, msgs []zab.Message) error
+	SetMembers(m quorum.Membership)
 }
 
 var (
