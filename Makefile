@@ -40,7 +40,7 @@ rewrite: ## regenerate the expected output of the scripts; read the diff
 	$(GO) test ./fle ./zab -run Script -args -rewrite
 
 sim: ## simulate N ensembles from SEED on
-	$(GO) run ./jepsen/sim/cmd/simulate --seed $(SEED) --seeds $(N)
+	$(GO) run ./jepsen/sim/cmd/simulate -seed $(SEED) -seeds $(N)
 
 fuzz: ## fuzz every target for TIME
 	.ci/fuzz $(TIME)
@@ -52,7 +52,7 @@ jepsen: build ## MINUTES of kills and pauses of real processes under load
 	$(GO) run ./jepsen/cmd/torture --binary ./zabkeeper --minutes $(MINUTES)
 
 differ: build ## N random scripts from SEED on, here and on Apache ZooKeeper
-	$(GO) run ./jepsen/cmd/differ --binary ./zabkeeper --apache "$$(jepsen/suites/fetch-zookeeper)" --seed $(SEED) --seeds $(N)
+	$(GO) run ./jepsen/cmd/differ --binary ./zabkeeper --apache "$$(jepsen/suites/fetch-zookeeper)" -seed $(SEED) -seeds $(N)
 
 suites: ## go-zookeeper's own tests against this server
 	jepsen/suites/go-zookeeper

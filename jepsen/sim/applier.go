@@ -15,9 +15,10 @@ import (
 // order in which it was handed over, and while this server leads prepares requests.
 type applier struct {
 	p       *process
-	tree    *tree
+	tree    state
 	changes *znode.Changes
 	handed  zxid.Point // up to where it was given transactions
+	last    zxid.ID    // applied last
 	serving bool
 
 	queue  []work
@@ -50,8 +51,8 @@ type request struct {
 	data []byte
 }
 
-func newApplier(p *process, t *tree) *applier {
-	return &applier{p: p, tree: t, changes: znode.NewChanges(t), handed: t.applied}
+func newApplier(p *process, t state) *applier {
+	return &applier{p: p, tree: t, changes: znode.NewChanges(t), handed: t.at(), last: t.at().ID}
 }
 
 // commit queues committed entries.
@@ -105,9 +106,11 @@ func (a *applier) drain() {
 }
 
 // replace swaps the tree for a snapshot's.
-func (a *applier) replace(t *tree) {
-	a.tree, a.handed = t, t.applied
-	a.changes.Reset(t)
+func (a *applier) replace(in staging) {
+	a.tree.replace(in)
+	a.handed = a.tree.at()
+	a.last = a.handed.ID
+	a.changes.Reset(a.tree)
 	for _, c := range a.p.clients {
 		c.dropped()
 	}
@@ -148,7 +151,7 @@ func (a *applier) apply(entries []zab.Entry) {
 	}
 	a.tree.install(a.changes, entries[len(entries)-1].Point())
 	if a.primary != nil && a.primary.ready {
-		a.primary.prep.Applied(a.tree.applied.ID)
+		a.primary.prep.Applied(a.tree.at().ID)
 	}
 	s.oracle.installed(a.p)
 }
@@ -156,7 +159,7 @@ func (a *applier) apply(entries []zab.Entry) {
 func (a *applier) applyOne(e *zab.Entry) (*proto.Txn, *znode.Result) {
 	txn, err := proto.DecodeTxn(e.Data)
 	if err != nil {
-		a.p.s.fail("Integrity", "server %v: committed %v does not decode: %v", a.p.sid, e.ID, err)
+		a.p.s.fail(integrity, "server %v: committed %v does not decode: %v", a.p.sid, e.ID, err)
 	}
 	result := a.changes.Apply(&txn)
 	return &txn, &result
@@ -224,9 +227,9 @@ func (a *applier) prepare(l *primary) {
 	flush()
 }
 
-// wallClock is this server's idea of the time of day, in ms.
+// wallClock is this server's idea of the time of day, in ms: it jumps now and then.
 func (p *process) wallClock() int64 {
-	return 1_700_000_000_000 + p.s.now.Milliseconds() + int64(p.sid)*37
+	return 1_700_000_000_000 + (p.s.now + p.wall).Milliseconds() + int64(p.sid)*37
 }
 
 // encodeRequest makes a request fit for the journey to the leader.

@@ -60,6 +60,7 @@ func (c *client) act() {
 		}
 		r := c.request()
 		c.waiting = append(c.waiting, r.Cxid)
+		p.s.trace(p.server, line{label: labelRequest, n: int64(r.Cxid), text: r.Op.String()})
 		p.put(message{kind: evSubmit, msgs: []zab.Message{{Kind: zab.Request, From: p.sid, Data: encodeRequest(&r)}}})
 	}
 }
@@ -75,10 +76,11 @@ func (c *client) replied(txn *proto.Txn, r *znode.Result) {
 		return
 	}
 	if c.waiting[0] != txn.Cxid {
-		c.p.s.fail("SessionOrder", "server %v: reply to %v/%d at %v, oldest unanswered is %d",
+		c.p.s.fail(sessionOrder, "server %v: reply to %v/%d at %v, oldest unanswered is %d",
 			c.p.sid, c.session, txn.Cxid, txn.Zxid, c.waiting[0])
 	}
 	c.waiting = c.waiting[1:]
+	c.p.s.trace(c.p.server, line{label: labelReply, point: zxid.Point{ID: txn.Zxid}, n: int64(txn.Cxid)})
 	c.p.s.oracle.acknowledged(txn.Zxid)
 	switch {
 	case txn.Type == proto.OpCreateSession:
@@ -150,10 +152,11 @@ func (c *client) data() []byte {
 // the client asked, and behind everything that had been proposed when the leader handled it.
 func (o *oracle) synced(a *applier, m *zab.Message) {
 	c := jute.NewCursor(m.Data)
-	if seen := zxid.ID(c.Long()); m.Kind == zab.Sync && a.tree.applied.ID < seen {
-		o.s.fail("SyncFreshness", "server %v: sync answered at %v, %v was applied before the client asked", a.p.sid, a.tree.applied.ID, seen)
+	at := a.tree.at().ID
+	if seen := zxid.ID(c.Long()); m.Kind == zab.Sync && at < seen {
+		o.s.fail(syncFreshness, "server %v: sync answered at %v, %v was applied before the client asked", a.p.sid, at, seen)
 	}
-	if after := zxid.ID(c.Long()); m.Kind == zab.Sync && after.Counter() > 0 && a.tree.applied.ID < after {
-		o.s.fail("SyncOrder", "server %v: sync answered at %v, %v was proposed before", a.p.sid, a.tree.applied.ID, after)
+	if after := zxid.ID(c.Long()); m.Kind == zab.Sync && after.Counter() > 0 && at < after {
+		o.s.fail(syncOrder, "server %v: sync answered at %v, %v was proposed before", a.p.sid, at, after)
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -26,8 +26,10 @@ type disk struct {
 	fs   *crashFS
 	log  *txnlog.Log
 
-	saved  *tree // flushed
-	staged *tree // complete snapshot, durable, not yet installed
+	// Of the twin of a tree: what was flushed, and a complete snapshot, durable, not yet installed.
+	// The real store has both on fs.
+	saved, staged *tree
+	snapshots     []*storeSnapshot // of the real store, to be closed before it
 
 	model model
 	maybe *model // a step that a crash has torn: it may be there or not
@@ -37,6 +39,32 @@ type disk struct {
 	queue   []job
 	working bool
 	slow    float64 // factor on all delays
+
+	breaks      Fault // what fails next; FaultKill: nothing
+	breaksAfter int   // of FaultRead: how many reads succeed before
+	faults      faultLog
+}
+
+// faultLog keeps what the log called fatal, from whichever goroutine.
+type faultLog struct {
+	mu   sync.Mutex
+	errs []error
+}
+
+// fatal is where the stores report what must end the process.
+func (d *disk) fatal(err error) {
+	d.faults.mu.Lock()
+	defer d.faults.mu.Unlock()
+	d.faults.errs = append(d.faults.errs, err)
+}
+
+// reported returns what was called fatal since the last time.
+func (d *disk) reported() []error {
+	d.faults.mu.Lock()
+	defer d.faults.mu.Unlock()
+	errs := d.faults.errs
+	d.faults.errs = nil
+	return errs
 }
 
 // job is one thing to write.
@@ -86,15 +114,26 @@ func (r seeded) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// open opens the log and checks that it holds what it must hold.
-func (d *disk) open() {
+// open opens the log and checks that it holds what it must hold. False: the disk could not be read,
+// and the process has ended as it must.
+func (d *disk) open() bool {
 	source := seeded{rand.New(rand.NewPCG(d.s.cfg.Seed, uint64(d.sid)<<32|uint64(d.life)))}
+	if d.breaks == FaultRead {
+		d.fs.failRead(d.breaksAfter)
+	}
 	l, err := txnlog.Open(txnlog.Config{
-		Dir: logDir, FS: d.fs, SID: d.sid, Rand: source, Logger: zerolog.Nop(), Fatal: func(error) {},
+		Dir: logDir, FS: d.fs, SID: d.sid, Rand: source, Logger: zerolog.Nop(), Fatal: d.fatal,
 		WatermarkBytes: watermarkBytes, TrimStep: trimStep,
 	})
+	if d.breaks == FaultRead {
+		d.breaks = FaultKill
+		if d.fs.readFailed() && err != nil {
+			d.unreadable(err)
+			return false
+		}
+	}
 	if err != nil {
-		d.s.fail("AckMeansDurable", "server %v: the log does not open: %v", d.sid, err)
+		d.s.fail(ackMeansDurable, "server %v: the log does not open: %v", d.sid, err)
 	}
 	d.log = l
 	got := l.Durable()
@@ -104,11 +143,20 @@ func (d *disk) open() {
 		d.s.oracle.durable(d)
 	}
 	if why != "" {
-		d.s.fail("AckMeansDurable", "server %v: after a crash %s", d.sid, why)
+		d.s.fail(ackMeansDurable, "server %v: after a crash %s", d.sid, why)
 	}
 	d.maybe = nil
 	d.model.incarnation = got.Incarnation
 	d.model.staged = nil
+	return true
+}
+
+// openTree opens the tree.
+func (d *disk) openTree() state {
+	if d.s.real {
+		return d.openStore()
+	}
+	return &twin{d.saved.clone(), d}
 }
 
 // submit queues a job.
@@ -138,11 +186,14 @@ func (d *disk) work() {
 	for range n {
 		j := d.queue[0]
 		d.queue = d.queue[1:]
+		if d.breaks != FaultKill && d.breaks != FaultRead && j.step != nil && d.breakDown(p, j) {
+			return
+		}
 		switch err := d.write(j); {
 		case errors.Is(err, txnlog.ErrNoPoint):
 			p.put(message{kind: evNoPoint, generation: j.generation})
 		case err != nil:
-			d.s.fail("StepRefused", "server %v: the log refuses %s: %v", d.sid, describe(j.step), err)
+			d.s.fail(stepRefused, "server %v: the log refuses %s: %v", d.sid, describe(j.step), err)
 		case j.step != nil:
 			p.put(message{kind: evPersisted, generation: j.generation, token: j.step.Token})
 		}
@@ -173,28 +224,45 @@ func (d *disk) write(j job) error {
 	if err := d.log.Apply(j.step); err != nil {
 		return err
 	}
-	d.s.tracef("%v DISK %s", d.sid, describe(j.step))
 	d.model.apply(j.step)
+	d.logged(j.step)
 	d.s.oracle.durable(d)
 	return nil
 }
 
-// flush makes the tree durable as it is.
-func (d *disk) flush(t *tree) { d.saved = t.clone() }
+// logged writes down what has become durable.
+func (d *disk) logged(p *zab.Persist) {
+	srv := d.s.server(d.sid)
+	if p.Promise != nil {
+		d.s.trace(srv, line{label: labelSetAccepted, peer: p.Promise.Leader, n: int64(p.Promise.Epoch)})
+	}
+	if p.Install != nil {
+		d.s.trace(srv, line{label: labelInstall, point: *p.Install, n: int64(len(d.model.entries))})
+	}
+	if p.Truncate != nil {
+		d.s.trace(srv, line{label: labelCut, point: *p.Truncate})
+	}
+	if len(p.Append) > 0 {
+		d.s.trace(srv, line{label: labelLogged, entries: p.Append})
+	}
+	if p.Current != nil {
+		d.s.trace(srv, line{label: labelSetCurrent, n: int64(*p.Current)})
+	}
+}
 
-// trim cuts the front of the log as far as the tree is durable.
-func (d *disk) trim() {
+// trim cuts the front of the log as far as the tree is flushed.
+func (d *disk) trim(flushed zxid.Point) {
 	generation, ok := d.log.Generation()
 	if !ok {
 		return
 	}
 	h := d.log.Durable().History
-	upTo := min(d.saved.applied.ID, keepFrom(h, int64(d.s.keep)))
+	upTo := min(flushed.ID, keepFrom(h, int64(d.s.keep)))
 	if upTo <= h.Base.ID {
 		return
 	}
 	if err := d.log.Trim(generation, upTo); err != nil {
-		d.s.fail("StepRefused", "server %v: trim to %v: %v", d.sid, upTo, err)
+		d.s.fail(stepRefused, "server %v: trim to %v: %v", d.sid, upTo, err)
 	}
 }
 
@@ -210,9 +278,9 @@ func keepFrom(h zab.Summary, keep int64) zxid.ID {
 	return h.Base.ID
 }
 
-// crash ends the process that used the disk. Of what was queued a prefix has reached the
-// disk; power says whether the page cache is lost, too.
-func (d *disk) crash(power bool) {
+// remains returns what a crash leaves on the disk. Of what was queued a prefix has reached it;
+// power says whether the page cache is lost, too.
+func (d *disk) remains(power bool) *vfs.MemFS {
 	s := d.s
 	for done := s.rng.IntN(len(d.queue) + 1); done > 0; done-- {
 		j := d.queue[0]
@@ -222,13 +290,16 @@ func (d *disk) crash(power bool) {
 			break
 		}
 	}
-	var image *vfs.MemFS
 	if len(d.queue) > 0 && d.queue[0].step != nil && s.chance(0.7) {
-		image = d.tear(d.queue[0].step, power)
+		if image := d.tear(d.queue[0].step, power); image != nil {
+			return image
+		}
 	}
-	if image == nil {
-		image = d.fs.mem.CrashClone(vfs.CrashCloneCfg{})
-	}
+	return d.fs.mem.CrashClone(vfs.CrashCloneCfg{})
+}
+
+// leave ends the use of the disk by a process; image is what is on it from now on.
+func (d *disk) leave(image *vfs.MemFS) {
 	d.queue, d.working = nil, false
 	d.abandon()
 	d.fs = newCrashFS(image)
@@ -242,7 +313,7 @@ func (d *disk) tear(step *zab.Persist, power bool) *vfs.MemFS {
 	}
 	after := d.model.clone()
 	after.apply(step)
-	d.fs.arm(keep)
+	d.fs.arm(keep, FaultTorn)
 	err := d.log.Apply(step)
 	image, imageErr := d.fs.disarm()
 	if imageErr != nil {
@@ -251,7 +322,7 @@ func (d *disk) tear(step *zab.Persist, power bool) *vfs.MemFS {
 	if err != nil || image == nil {
 		return nil // refused before anything was written
 	}
-	d.s.counts.Torn++
+	d.s.counts.Faults[FaultTorn]++
 	d.maybe = &after
 	return image
 }
@@ -262,137 +333,4 @@ func (d *disk) abandon() {
 		_ = d.log.Close() // what it writes no longer reaches this disk
 		d.log = nil
 	}
-}
-
-// model is what a log must hold. It ignores trimming: base moves by Install alone.
-type model struct {
-	base        zxid.Point
-	entries     []zxid.Point
-	staged      []zxid.Point
-	promise     zab.Promise
-	current     zxid.Epoch
-	known       []zab.Known
-	incarnation quorum.Incarnation
-}
-
-func (m *model) last() zxid.Point {
-	if n := len(m.entries); n > 0 {
-		return m.entries[n-1]
-	}
-	return m.base
-}
-
-func (m *model) clone() model {
-	c := *m
-	c.entries, c.staged = slices.Clone(m.entries), slices.Clone(m.staged)
-	return c
-}
-
-func (m *model) stage(entries []zab.Entry) {
-	for i := range entries {
-		m.staged = append(m.staged, entries[i].Point())
-	}
-}
-
-// apply does what a step does.
-func (m *model) apply(p *zab.Persist) {
-	if p.Promise != nil {
-		m.promise = *p.Promise
-	}
-	if p.Install != nil {
-		m.base, m.entries, m.staged = *p.Install, m.staged, nil
-	}
-	if p.Truncate != nil {
-		n := len(m.entries)
-		for n > 0 && m.entries[n-1].ID > p.Truncate.ID {
-			n--
-		}
-		m.entries = m.entries[:n:n]
-	}
-	for i := range p.Append {
-		m.entries = append(m.entries, p.Append[i].Point())
-	}
-	if p.Current != nil {
-		m.current = *p.Current
-	}
-	if p.Known != nil {
-		m.known = p.Known
-	}
-}
-
-// point returns the point of the history at id.
-func (m *model) point(id zxid.ID) (zxid.Point, bool) {
-	if id == m.base.ID {
-		return m.base, true
-	}
-	i, found := slices.BinarySearchFunc(m.entries, id, func(p zxid.Point, id zxid.ID) int { return p.Compare(zxid.Point{ID: id}) })
-	if !found {
-		return zxid.Point{}, false
-	}
-	return m.entries[i], true
-}
-
-// holds reports whether the history passes through p, as far as it is known.
-func (m *model) holds(p zxid.Point) bool {
-	if p.ID < m.base.ID {
-		return true
-	}
-	at, ok := m.point(p.ID)
-	return ok && at == p
-}
-
-// remembers returns the incarnation known of a voter.
-func (m *model) remembers(sid quorum.SID) quorum.Incarnation {
-	for _, k := range m.known {
-		if k.SID == sid {
-			return k.Incarnation
-		}
-	}
-	return quorum.Incarnation{}
-}
-
-// differs says in what a log is not what it must be.
-func (m *model) differs(d *zab.Durable) string {
-	switch {
-	case !m.incarnation.IsZero() && d.Incarnation != m.incarnation:
-		return fmt.Sprintf("it is incarnation %v, was %v", d.Incarnation, m.incarnation)
-	case d.Promise != m.promise || d.Current != m.current:
-		return fmt.Sprintf("it has promised %v and is in epoch %d, was %v and %d", d.Promise, d.Current, m.promise, m.current)
-	case d.History.Last() != m.last():
-		return fmt.Sprintf("its log ends at %v, ended at %v", d.History.Last(), m.last())
-	case d.History.Base.ID < m.base.ID || !m.holds(d.History.Base):
-		return fmt.Sprintf("its log begins at %v, began at %v", d.History.Base, m.base)
-	case !slices.Equal(d.Known, m.known):
-		return fmt.Sprintf("it knows %v, knew %v", d.Known, m.known)
-	case d.Untrusted:
-		return "it does not trust itself"
-	}
-	return ""
-}
-
-// describe prints a step.
-func describe(p *zab.Persist) string {
-	if p == nil {
-		return "stage"
-	}
-	out := fmt.Sprintf("step %d:", p.Token)
-	if p.Promise != nil {
-		out += fmt.Sprintf(" promise %d to %v", p.Promise.Epoch, p.Promise.Leader)
-	}
-	if p.Install != nil {
-		out += fmt.Sprintf(" install %v", *p.Install)
-	}
-	if p.Truncate != nil {
-		out += fmt.Sprintf(" truncate %v", *p.Truncate)
-	}
-	if n := len(p.Append); n > 0 {
-		out += fmt.Sprintf(" append %v..%v", p.Append[0].ID, p.Append[n-1].Point())
-	}
-	if p.Current != nil {
-		out += fmt.Sprintf(" current %d", *p.Current)
-	}
-	if p.Known != nil {
-		out += fmt.Sprintf(" known %v", p.Known)
-	}
-	return out
 }

@@ -3,165 +3,129 @@ package sim
 import (
 	"fmt"
 	"time"
-
-	"github.com/zabkeeper/zabkeeper/fle"
-	"github.com/zabkeeper/zabkeeper/zab"
 )
-
-// beginFaults starts the nemesis and the housekeeping of the stores.
-func (s *simulation) beginFaults() {
-	s.nemesis()
-	for _, srv := range s.servers {
-		s.housekeeping(srv)
-	}
-}
-
-// nemesis does something nasty now and then, as long as faults are wanted.
-func (s *simulation) nemesis() {
-	s.after(s.between(50*time.Millisecond, 1500*time.Millisecond), func() {
-		if !s.calm {
-			s.fault()
-			s.nemesis()
-		}
-	})
-}
 
 // housekeeping flushes trees and trims logs.
 func (s *simulation) housekeeping(srv *server) {
 	s.after(s.between(100*time.Millisecond, 1500*time.Millisecond), func() {
-		if p := srv.proc; p.alive() {
+		if p := srv.proc; p.alive() && !p.paused() {
 			if s.chance(0.6) {
-				srv.disk.flush(p.app.tree)
+				p.app.tree.flush()
 			}
-			srv.disk.trim()
+			srv.disk.trim(p.app.tree.flushed())
 		}
 		s.housekeeping(srv)
 	})
 }
 
-// victim picks a server, the leader more often than others.
-func (s *simulation) victim() *server {
-	if s.chance(0.4) {
-		for _, srv := range s.servers {
-			if p := srv.proc; p.alive() && p.tenure != nil && p.tenure.leader != nil {
-				return srv
-			}
-		}
+// crash ends the process, at once.
+func (a *act) crash(power bool) {
+	fault := FaultKill
+	if power {
+		fault = FaultPower
 	}
-	return s.servers[s.rng.IntN(len(s.servers))]
+	a.note(fault, a.v, "")
+	a.v.proc.crash(power)
+	a.restartLater(a.v, a.between(20*time.Millisecond, 3*time.Second))
 }
 
-func (s *simulation) fault() {
-	v := s.victim()
-	switch n := s.rng.IntN(100); {
-	case n < 22:
-		v.crashNow(s)
-	case n < 44:
-		if v.proc.alive() {
-			v.proc.fuse = 1 + s.rng.IntN(30)
-			s.restartLater(v, s.between(50*time.Millisecond, 3*time.Second))
-		}
-	case n < 48:
-		s.everybodyDown()
-	case n < 70:
-		s.partition(v)
-	case n < 80:
-		other := s.servers[s.rng.IntN(len(s.servers))]
-		s.tracef("FAULT reset %v %v", v.sid, other.sid)
-		s.net.reset(int(v.sid), int(other.sid))
-	case n < 88:
-		v.slow = 1 + float64(s.rng.IntN(400))
-		s.tracef("FAULT %v slow by %v", v.sid, v.slow)
-		s.after(s.upTo(2*time.Second), func() { v.slow = 1 })
-	case n < 95:
-		v.disk.slow = 1 + float64(s.rng.IntN(100))
-		s.tracef("FAULT disk of %v slow by %v", v.sid, v.disk.slow)
-		s.after(s.upTo(2*time.Second), func() { v.disk.slow = 1 })
-	default:
-		s.wipe(v)
+// burnFuse lets the process end at one of its next points of persistence.
+func (a *act) burnFuse() {
+	if a.v.proc.alive() {
+		a.v.proc.fuse = 1 + a.rng.IntN(30)
+		a.note(FaultPoint, a.v, fmt.Sprintf("after %d", a.v.proc.fuse))
+		a.restartLater(a.v, a.between(50*time.Millisecond, 3*time.Second))
 	}
 }
 
-// crashNow ends the process, at once.
-func (v *server) crashNow(s *simulation) {
-	v.proc.crash(s.chance(0.7))
-	s.restartLater(v, s.between(20*time.Millisecond, 3*time.Second))
+// everybodyDown is a power cut of the whole room.
+func (a *act) everybodyDown() {
+	a.note(FaultRoom, nil, "")
+	for _, v := range a.servers {
+		v.proc.crash(true)
+		a.restartLater(v, a.between(50*time.Millisecond, time.Second))
+	}
 }
 
 // restartLater brings a server back, whether or not it will have crashed by then.
 func (s *simulation) restartLater(v *server, d time.Duration) {
-	s.after(d, func() { v.startUnlessUp(s) })
+	s.after(d, func() {
+		if v.proc.alive() && v.proc.fuse > 0 {
+			s.restartLater(v, 500*time.Millisecond)
+			return
+		}
+		v.start()
+	})
 }
 
-func (v *server) startUnlessUp(s *simulation) {
-	if v.proc.alive() && v.proc.fuse > 0 {
-		s.restartLater(v, 500*time.Millisecond)
+// slow makes a server compute slowly.
+func (a *act) slow() {
+	a.v.slow = 1 + float64(a.rng.IntN(400))
+	a.note(FaultSlow, a.v, fmt.Sprintf("by %.0f", a.v.slow))
+	v := a.v
+	a.later(a.between(time.Millisecond, 2*time.Second), func() { v.slow = 1 })
+}
+
+// pause stops a process: nothing that it waits for happens until it goes on. Its connections stay.
+func (a *act) pause() {
+	d := a.between(20*time.Millisecond, 600*time.Millisecond)
+	if a.chance(0.4) {
+		d = a.between(time.Second, 6*time.Second)
+	}
+	a.note(FaultPause, a.v, d.String())
+	a.v.pausedUntil = a.now + d
+}
+
+// slowDisk makes a disk slow, sometimes so that a sync takes seconds.
+func (a *act) slowDisk() {
+	most := 100
+	if a.chance(0.2) {
+		most = 1000
+	}
+	a.v.disk.slow = 1 + float64(a.rng.IntN(most))
+	a.note(FaultSlowDisk, a.v, fmt.Sprintf("by %.0f", a.v.disk.slow))
+	v := a.v
+	a.later(a.between(time.Millisecond, 2*time.Second), func() { v.disk.slow = 1 })
+}
+
+// breakDisk lets the next write, sync or start fail.
+func (a *act) breakDisk(f Fault) {
+	if !a.v.proc.alive() && f != FaultRead {
 		return
 	}
-	v.start()
+	a.note(f, a.v, "")
+	a.v.disk.breaks = f
+	a.v.disk.breaksAfter = a.rng.IntN(24)
+	if f == FaultRead {
+		a.v.proc.crash(a.chance(0.5))
+	}
+	a.restartLater(a.v, a.between(50*time.Millisecond, 3*time.Second))
 }
 
-// everybodyDown is a power cut of the whole room.
-func (s *simulation) everybodyDown() {
-	s.tracef("FAULT power cut of everything")
-	for _, v := range s.servers {
-		v.proc.crash(true)
-		s.restartLater(v, s.between(50*time.Millisecond, time.Second))
+// jump changes the time of day of a server.
+func (a *act) jump() {
+	d := a.between(time.Second, time.Hour)
+	if a.chance(0.5) {
+		d = -d
 	}
-}
-
-// partition cuts a server off, splits the ensemble, or closes one direction.
-func (s *simulation) partition(v *server) {
-	s.counts.Partitions++
-	n := len(s.servers)
-	var cuts [][2]int
-	switch s.rng.IntN(3) {
-	case 0: // one against all
-		for peer := 1; peer <= n; peer++ {
-			if peer != int(v.sid) {
-				cuts = append(cuts, [2]int{int(v.sid), peer}, [2]int{peer, int(v.sid)})
-			}
-		}
-	case 1: // two camps
-		camp := s.rng.IntN(1 << n)
-		for a := 1; a <= n; a++ {
-			for b := 1; b <= n; b++ {
-				if a != b && camp>>(a-1)&1 != camp>>(b-1)&1 {
-					cuts = append(cuts, [2]int{a, b})
-				}
-			}
-		}
-	default: // single directions
-		for range 1 + s.rng.IntN(3) {
-			a, b := 1+s.rng.IntN(n), 1+s.rng.IntN(n)
-			if a != b {
-				cuts = append(cuts, [2]int{a, b})
-			}
-		}
-	}
-	s.tracef("FAULT partition %v", cuts)
-	for _, c := range cuts {
-		s.net.block(c[0], c[1], true)
-	}
-	s.after(s.between(100*time.Millisecond, 4*time.Second), func() {
-		s.tracef("FAULT healed %v", cuts)
-		for _, c := range cuts {
-			s.net.block(c[0], c[1], false)
-		}
-	})
+	a.v.wall += d
+	a.note(FaultClock, a.v, d.String())
 }
 
 // wipe puts an empty disk into a voter, if everybody would notice: each voter remembers
 // the incarnations of all others, so that no server that has lost what it acknowledged can be
 // taken for its old self (design "Empty, wiped and duplicated members").
-func (s *simulation) wipe(v *server) {
-	if s.cfg.Servers < 3 {
-		return // the others are no quorum: what it knew is lost for good
+func (a *act) wipe() {
+	v := a.v
+	others := a.ensemble.Voters()
+	others.Remove(v.sid)
+	if !a.ensemble.Verifier().HasQuorum(others) {
+		return // what it knew would be lost for good
 	}
-	for a := range s.ensemble.Voters().All() {
-		for b := range s.ensemble.Voters().All() {
-			d := s.server(b).disk
-			if a != b && (d.amnesiac || s.server(a).disk.model.remembers(b) != d.model.incarnation) {
+	for x := range a.ensemble.Voters().All() {
+		for y := range a.ensemble.Voters().All() {
+			d := a.server(y).disk
+			if x != y && (d.amnesiac || a.server(x).disk.model.remembers(y) != d.model.incarnation) {
 				return
 			}
 		}
@@ -171,23 +135,19 @@ func (s *simulation) wipe(v *server) {
 	}
 	v.proc.crash(true)
 	v.disk.maybe = nil
-	s.counts.Wipes++
-	s.tracef("FAULT disk of %v wiped", v.sid)
+	a.note(FaultWipe, v, "")
 	v.disk.wipe()
-	s.restartLater(v, s.between(50*time.Millisecond, 2*time.Second))
+	a.restartLater(v, a.between(50*time.Millisecond, 2*time.Second))
 }
 
 // endFaults repairs everything.
 func (s *simulation) endFaults() {
-	s.tracef("CALM")
+	s.trace(nil, line{label: labelCalm})
 	s.calm = true
-	for a := range s.servers {
-		for b := range s.servers {
-			s.net.block(a+1, b+1, false)
-		}
-	}
+	s.net.heal()
 	for _, v := range s.servers {
-		v.slow, v.disk.slow = 1, 1
+		v.slow, v.disk.slow, v.disk.breaks = 1, 1, 0
+		v.pausedUntil = min(v.pausedUntil, s.now)
 		if v.proc.alive() {
 			v.proc.fuse = 0
 			continue
@@ -195,62 +155,4 @@ func (s *simulation) endFaults() {
 		v.start()
 	}
 	s.oracle.writes = 0
-}
-
-// unsettled says what is still missing until the ensemble has recovered (L1 to L3): a
-// leader that all follow, writes that were answered, and the same history and tree everywhere.
-func (s *simulation) unsettled() string {
-	var leader *process
-	for _, v := range s.servers {
-		p := v.proc
-		if !p.alive() {
-			return fmt.Sprintf("server %v is down", v.sid)
-		}
-		if p.tenure == nil || p.tenure.phase != zab.Broadcast {
-			return fmt.Sprintf("server %v is %s", v.sid, p.role())
-		}
-		if p.tenure.outcome.State == fle.Leading {
-			if leader != nil {
-				return fmt.Sprintf("%v and %v lead", leader.sid, v.sid)
-			}
-			leader = p
-		}
-	}
-	switch {
-	case leader == nil:
-		return "nobody leads"
-	case s.oracle.writes < 3:
-		return "no write was answered"
-	}
-	for _, v := range s.servers {
-		p := v.proc
-		if p.tenure.machine.Epoch() != leader.tenure.machine.Epoch() {
-			return fmt.Sprintf("server %v follows epoch %d", v.sid, p.tenure.machine.Epoch())
-		}
-		if last := v.disk.model.last(); last != leader.disk.model.last() {
-			return fmt.Sprintf("server %v has logged %v, the leader %v", v.sid, last, leader.disk.model.last())
-		}
-		if p.app.tree.applied != s.oracle.applied0() || p.app.tree.applied != v.disk.model.last() {
-			return fmt.Sprintf("server %v has applied %v of %v", v.sid, p.app.tree.applied, s.oracle.applied0())
-		}
-	}
-	return ""
-}
-
-// final compares everything once more, from scratch, at the end.
-func (o *oracle) final() {
-	if orphans := o.ref.orphans(); orphans != "" {
-		o.s.fail("SessionOrder", "in the end there is %s", orphans)
-	}
-	if o.acked > o.applied0().ID {
-		o.s.fail("CommittedDurability", "%v was acknowledged, the history ends at %v", o.acked, o.applied0())
-	}
-	for _, v := range o.s.servers {
-		if why := v.proc.app.tree.same(o.ref); why != "" {
-			o.s.fail("StateIsFold", "server %v, in the end: %s", v.sid, why)
-		}
-		if d := v.disk.log.Durable(); d.History.Last() != v.disk.model.last() {
-			o.s.fail("AckMeansDurable", "server %v, in the end: log %v, model %v", v.sid, d.History.Last(), v.disk.model.last())
-		}
-	}
 }

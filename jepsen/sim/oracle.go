@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/zab"
@@ -25,8 +27,11 @@ type oracle struct {
 
 	// made are the transactions that leaders proposed, with their hashes.
 	made map[zxid.ID]uint64
-	// reigns says who has established an epoch.
-	reigns map[zxid.Epoch]reign
+	// reigns says who has established an epoch; established are these epochs, ascending.
+	reigns      map[zxid.Epoch]*reign
+	established []zxid.Epoch
+	// proposals is the last zxid proposed in an epoch.
+	proposals map[zxid.Epoch]zxid.ID
 	// holders says which servers ever had a point durably, one bit each.
 	holders map[zxid.Point]uint32
 	// cxids is the last request of each session that was applied.
@@ -43,12 +48,14 @@ type reign struct {
 	life       int
 	generation uint64
 	committed  zxid.ID
+	history    zxid.ID // end of its initial history
 }
 
 func newOracle(s *simulation) *oracle {
 	o := &oracle{
-		s: s, at: map[zxid.ID]int{}, ref: newTree(), made: map[zxid.ID]uint64{}, reigns: map[zxid.Epoch]reign{},
-		holders: map[zxid.Point]uint32{}, cxids: map[proto.SessionID]proto.Xid{},
+		s: s, at: map[zxid.ID]int{}, ref: newTree(), made: map[zxid.ID]uint64{}, reigns: map[zxid.Epoch]*reign{},
+		proposals: map[zxid.Epoch]zxid.ID{},
+		holders:   map[zxid.Point]uint32{}, cxids: map[proto.SessionID]proto.Xid{},
 	}
 	o.changes = znode.NewChanges(o.ref)
 	return o
@@ -96,7 +103,7 @@ func (o *oracle) begin(p *process, d *zab.Durable) {
 	m := &p.disk.model
 	if d.Promise.Epoch < m.promise.Epoch || d.Current < m.current || d.Current > d.Promise.Epoch ||
 		d.History.Last().ID.Epoch() > d.Current {
-		o.s.fail("EpochMonotony", "server %v starts with promise %d, current %d, last %v; had %d and %d",
+		o.s.fail(epochMonotony, "server %v starts with promise %d, current %d, last %v; had %d and %d",
 			p.sid, d.Promise.Epoch, d.Current, d.History.Last().ID, m.promise.Epoch, m.current)
 	}
 }
@@ -113,12 +120,15 @@ func (o *oracle) step(d *disk, p *zab.Persist) {
 		// has applied: the entries behind it make up for that.
 		after := m.clone()
 		after.apply(p)
-		if at := o.s.server(d.sid).proc.app.tree.applied; !after.holds(at) || after.last().ID < at.ID {
-			o.s.fail("CommittedDurability", "server %v: history %v..%v replaces one applied up to %v", d.sid, *p.Install, after.last(), at)
+		if at := o.s.server(d.sid).proc.app.tree.at(); !after.holds(at) || after.last().ID < at.ID {
+			o.s.fail(committedDurability, "server %v: history %v..%v replaces one applied up to %v", d.sid, *p.Install, after.last(), at)
 		}
 	}
+	if c := p.Membership; !c.IsZero() && (c.Committed.Version() < m.config || c.Seen.Version() < c.Committed.Version()) {
+		o.s.fail(configMonotony, "server %v: configurations %v and %v, had %v", d.sid, c.Committed.Version(), c.Seen.Version(), m.config)
+	}
 	if p.Promise != nil && p.Promise.Epoch < m.promise.Epoch || p.Current != nil && *p.Current < m.current {
-		o.s.fail("EpochMonotony", "server %v: %s, had promised %d and was in %d", d.sid, describe(p), m.promise.Epoch, m.current)
+		o.s.fail(epochMonotony, "server %v: %s, had promised %d and was in %d", d.sid, describe(p), m.promise.Epoch, m.current)
 	}
 }
 
@@ -127,7 +137,7 @@ func (o *oracle) cut(d *disk, to zxid.Point) {
 	o.s.counts.Cuts++
 	for _, p := range d.model.entries {
 		if p.ID > to.ID && (o.agrees(p) || o.isDecided(p)) {
-			o.s.fail("CommittedDurability", "server %v cuts its log to %v, %v is committed", d.sid, to, p)
+			o.s.fail(committedDurability, "server %v cuts its log to %v, %v is committed", d.sid, to, p)
 		}
 	}
 }
@@ -164,14 +174,22 @@ func (o *oracle) has(sid quorum.SID, p zxid.Point) bool {
 
 // proposed notes what a leader gives to its log (I3, I18).
 func (o *oracle) proposed(t *tenure, entries []zab.Entry) {
+	if len(entries) == 0 {
+		return
+	}
+	o.s.trace(t.p.server, line{label: labelPropose, entries: entries})
 	for i := range entries {
 		e := &entries[i]
 		if e.ID.Epoch() != t.leader.Epoch() || t.leader.Phase() != zab.Broadcast {
-			o.s.fail("Integrity", "server %v proposes %v in epoch %d, %v", t.p.sid, e.ID, t.leader.Epoch(), t.leader.Phase())
+			o.s.fail(commitConsistent, "server %v proposes %v in epoch %d, %v", t.p.sid, e.ID, t.leader.Epoch(), t.leader.Phase())
 		}
 		if was, ok := o.made[e.ID]; ok {
-			o.s.fail("LeaderUniqueness", "%v was proposed twice, as %016x and %016x", e.ID, was, e.Hash)
+			o.s.fail(leaderUniqueness, "%v was proposed twice, as %016x and %016x", e.ID, was, e.Hash)
 		}
+		if last := o.proposals[e.ID.Epoch()]; e.ID.Counter() != last.Counter()+1 || last != 0 && e.Prev != last {
+			o.s.fail(localPrimaryOrder, "server %v proposes %v behind %v, before that was %v", t.p.sid, e.ID, e.Prev, last)
+		}
+		o.proposals[e.ID.Epoch()] = e.ID
 		o.made[e.ID] = e.Hash
 	}
 }
@@ -183,21 +201,25 @@ func (o *oracle) leads(t *tenure) {
 		return
 	}
 	e := t.leader.Epoch()
-	me := reign{sid: t.p.sid, life: t.p.lives, generation: t.generation}
+	me := &reign{sid: t.p.sid, life: t.p.lives, generation: t.generation}
 	r, ok := o.reigns[e]
 	if !ok {
 		o.s.counts.Epochs++
-		o.s.tracef("%v ESTABLISH epoch %d", t.p.sid, e)
+		o.s.trace(t.p.server, line{label: labelEstablish, n: int64(e), point: t.p.disk.model.last()})
 		// A word of its quorum that was long under way may make a leader of one whose followers
 		// have gone on to a later epoch: it commits nothing, and owes nothing of that epoch.
 		if end := o.endBefore(e); !t.p.disk.model.holds(end) || t.p.disk.model.last().ID < end.ID {
-			o.s.fail("LeaderCompleteness", "server %v establishes epoch %d with %v, committed is %v",
+			o.s.fail(leaderCompleteness, "server %v establishes epoch %d with %v, committed is %v",
 				t.p.sid, e, t.p.disk.model.last(), end)
 		}
+		me.history = t.p.disk.model.last().ID
 		r = me
+		o.reigns[e] = r
+		at, _ := slices.BinarySearch(o.established, e)
+		o.established = slices.Insert(o.established, at, e)
 	}
 	if r.sid != me.sid || r.life != me.life || r.generation != me.generation {
-		o.s.fail("LeaderUniqueness", "epoch %d is established by %v and by %v", e, r.sid, me.sid)
+		o.s.fail(leaderUniqueness, "epoch %d is established by %v and by %v", e, r.sid, me.sid)
 	}
 	for _, k := range t.leader.Known() {
 		if d := o.s.server(k.SID).disk; d.amnesiac && d.model.incarnation == k.Incarnation {
@@ -209,7 +231,6 @@ func (o *oracle) leads(t *tenure) {
 		o.decide(t, z)
 		r.committed = z
 	}
-	o.reigns[e] = r
 }
 
 // decide checks that a quorum of voters holds what a leader commits (I16, I13).
@@ -218,23 +239,23 @@ func (o *oracle) decide(t *tenure, z zxid.ID) {
 	if z.Epoch() != t.leader.Epoch() {
 		p, _ = t.p.disk.model.point(z)
 	}
+	var holders quorum.Set
 	if z > 0 {
-		var holders quorum.Set
 		for sid := range o.s.ensemble.Voters().All() {
 			if o.has(sid, p) {
 				holders.Add(sid)
 			}
 		}
 		if !o.s.ensemble.Verifier().HasQuorum(holders) {
-			o.s.fail("QuorumIntersection", "server %v commits %v, which only %v hold", t.p.sid, p, holders)
+			o.s.fail(quorumIntersection, "server %v commits %v, which only %v hold", t.p.sid, p, holders)
 		}
 	}
-	o.s.tracef("%v COMMIT %v", t.p.sid, p)
+	o.s.trace(t.p.server, line{label: labelCommit, point: p, set: holders})
 	switch end := o.end(); {
 	case z > end.ID:
 		o.decided = append(o.decided, p)
 	case !o.agrees(p) && !o.isDecided(p) && z > o.applied0().ID && z >= end.ID:
-		o.s.fail("PrefixConsistency", "server %v commits %v, decided was %v", t.p.sid, p, end)
+		o.s.fail(prefixConsistency, "server %v commits %v, decided was %v", t.p.sid, p, end)
 	}
 }
 
@@ -243,40 +264,52 @@ func (o *oracle) applied(p *process, e *zab.Entry) {
 	at := e.Point()
 	if i, ok := o.at[e.ID]; ok {
 		if o.chain[i] != at {
-			o.s.fail("PrefixConsistency", "server %v applies %v, committed was %v", p.sid, at, o.chain[i])
+			o.s.fail(prefixConsistency, "server %v applies %v, committed was %v", p.sid, at, o.chain[i])
 		}
 	} else {
 		o.extend(p, e)
 	}
 	if i := o.at[e.ID]; i > 0 && o.chain[i-1].ID != e.Prev || i == 0 && e.Prev != 0 {
-		o.s.fail("PrefixConsistency", "server %v applies %v after %v", p.sid, at, e.Prev)
+		o.s.fail(prefixConsistency, "server %v applies %v after %v", p.sid, at, e.Prev)
 	}
-	o.s.tracef("%v APPLY %v", p.sid, at)
+	if last := p.app.last; e.ID <= last || e.Prev != last {
+		o.s.fail(totalOrder, "server %v applies %v, which follows %v, behind %v", p.sid, at, e.Prev, last)
+	} else if e.ID.Epoch() < last.Epoch() {
+		o.s.fail(globalPrimaryOrder, "server %v applies %v behind %v", p.sid, at, last)
+	}
+	p.app.last = e.ID
+	o.s.trace(p.server, line{label: labelApply, point: at})
 }
 
 // extend takes an entry that nobody has applied before.
 func (o *oracle) extend(p *process, e *zab.Entry) {
 	if err := e.Check(o.applied0()); err != nil {
-		o.s.fail("PrefixConsistency", "server %v applies %v after the committed %v: %v", p.sid, e.Point(), o.applied0(), err)
+		o.s.fail(prefixConsistency, "server %v applies %v after the committed %v: %v", p.sid, e.Point(), o.applied0(), err)
 	}
 	if hash, ok := o.made[e.ID]; !ok || hash != e.Hash {
-		o.s.fail("Integrity", "server %v applies %v, proposed was %016x", p.sid, e.Point(), hash)
+		o.s.fail(integrity, "server %v applies %v, proposed was %016x", p.sid, e.Point(), hash)
 	}
 	if end := o.end(); e.ID > end.ID {
-		o.s.fail("NoReplyWithoutCommit", "server %v applies %v, no leader has committed more than %v", p.sid, e.Point(), end)
+		o.s.fail(noReplyWithoutCommit, "server %v applies %v, no leader has committed more than %v", p.sid, e.Point(), end)
 	}
 	for len(o.decided) > 0 && o.decided[0].ID <= e.ID {
 		if o.decided[0] != e.Point() && o.decided[0].ID == e.ID || !o.reached(o.decided[0], e) {
-			o.s.fail("CommittedDurability", "server %v applies %v, committed was %v", p.sid, e.Point(), o.decided[0])
+			o.s.fail(committedDurability, "server %v applies %v, committed was %v", p.sid, e.Point(), o.decided[0])
 		}
 		o.decided = o.decided[1:]
+	}
+	for i := len(o.established) - 1; i >= 0 && o.established[i] > e.ID.Epoch(); i-- {
+		later := o.established[i]
+		if r := o.reigns[later]; o.proposals[later] != 0 && r.history < e.ID {
+			o.s.fail(primaryIntegrity, "server %v applies %v, which the leader of epoch %d did not have when it began", p.sid, e.Point(), later)
+		}
 	}
 	o.at[e.ID] = len(o.chain)
 	o.chain = append(o.chain, e.Point())
 	o.s.counts.Commits++
 	txn, err := proto.DecodeTxn(e.Data)
 	if err != nil {
-		o.s.fail("Integrity", "committed %v does not decode: %v", e.ID, err)
+		o.s.fail(integrity, "committed %v does not decode: %v", e.ID, err)
 	}
 	o.changes.Reset(o.ref)
 	o.changes.Apply(&txn)
@@ -292,98 +325,43 @@ func (o *oracle) reached(p zxid.Point, e *zab.Entry) bool { return p == e.Point(
 func (o *oracle) order(txn *proto.Txn) {
 	last, known := o.cxids[txn.ClientID]
 	if known && txn.Cxid <= last {
-		o.s.fail("SessionOrder", "%v: request %d of session %v takes effect after %d", txn.Zxid, txn.Cxid, txn.ClientID, last)
+		o.s.fail(sessionOrder, "%v: request %d of session %v takes effect after %d", txn.Zxid, txn.Cxid, txn.ClientID, last)
 	}
 	o.cxids[txn.ClientID] = txn.Cxid
 	if txn.Type == proto.OpCloseSession {
 		if orphans := o.ref.orphans(); orphans != "" {
-			o.s.fail("SessionOrder", "%v closes a session and leaves %s", txn.Zxid, orphans)
+			o.s.fail(sessionOrder, "%v closes a session and leaves %s", txn.Zxid, orphans)
 		}
 	}
 }
 
 // installed compares a tree with the fold over the history (I14).
 func (o *oracle) installed(p *process) {
-	t := p.app.tree
-	i, ok := o.at[t.applied.ID]
-	if !ok || o.chain[i] != t.applied {
-		o.s.fail("StateIsFold", "server %v: tree at %v, which is not committed", p.sid, t.applied)
-	}
-	if t.digest != o.digests[i] {
-		o.s.fail("StateIsFold", "server %v: tree at %v has digest %016x, the fold %016x", p.sid, t.applied, t.digest, o.digests[i])
-	}
-}
-
-// install checks a snapshot that becomes the state (I2, I11, I14).
-func (o *oracle) install(p *process, at zxid.Point) {
+	at, sum := p.app.tree.at(), p.app.tree.sum()
 	if at.ID == 0 {
 		return
 	}
 	i, ok := o.at[at.ID]
-	t := p.tenure.complete
-	switch {
-	case !ok || o.chain[i] != at || t.applied != at:
-		o.s.fail("PrefixConsistency", "server %v installs a snapshot at %v of %v, which is not committed", p.sid, t.applied, at)
-	case t.digest != o.digests[i] || t.scan() != o.digests[i]:
-		o.s.fail("StateIsFold", "server %v: snapshot at %v has digest %016x, the fold %016x", p.sid, at, t.digest, o.digests[i])
+	if !ok || o.chain[i] != at {
+		o.s.fail(stateIsFold, "server %v: tree at %v, which is not committed", p.sid, at)
+	}
+	if sum != o.digests[i] {
+		o.s.fail(stateIsFold, "server %v: tree at %v has digest %016x, the fold %016x", p.sid, at, sum, o.digests[i])
+	}
+}
+
+// install checks a snapshot that becomes the state (I2, I11).
+func (o *oracle) install(p *process, at zxid.Point) {
+	t := p.tenure
+	i, ok := o.at[at.ID]
+	if at.ID != 0 && (!ok || o.chain[i] != at) || t.sinkAt != at || !t.whole {
+		o.s.fail(prefixConsistency, "server %v installs a snapshot at %v of %v, which is not committed", p.sid, t.sinkAt, at)
 	}
 }
 
 // leadsFrom checks that a leader's pipeline begins on the state before its first proposal (I8).
 func (o *oracle) leadsFrom(a *applier) {
-	if at := a.tree.applied.ID; !a.primary.next.Follows(at) {
-		o.s.fail("PrimaryIntegrity", "server %v prepares %v on the state at %v", a.p.sid, a.primary.next, at)
+	if at := a.tree.at().ID; !a.primary.next.Follows(at) {
+		o.s.fail(primaryIntegrity, "server %v prepares %v on the state at %v", a.p.sid, a.primary.next, at)
 	}
-}
-
-// says looks at what a server tells another one: a promise about its disk must be true
-// of the disk (I9, I13).
-func (o *oracle) says(t *tenure, m *zab.Message) {
-	d := &t.p.disk.model
-	switch m.Kind {
-	case zab.LeaderInfo:
-		if d.promise != (zab.Promise{Epoch: m.Epoch, Leader: t.p.sid}) {
-			o.s.fail("AckMeansDurable", "server %v offers epoch %d, its disk has promised %v", t.p.sid, m.Epoch, d.promise)
-		}
-	case zab.AckEpoch:
-		if d.promise.Epoch != m.Epoch || m.Fresh && d.promise.Leader != m.To || d.current != m.Current || d.last() != m.History.Last() {
-			o.s.fail("AckMeansDurable", "server %v acknowledges epoch %d with (%d, %v), its disk has %v and (%d, %v)",
-				t.p.sid, m.Epoch, m.Current, m.History.Last(), d.promise, d.current, d.last())
-		}
-	case zab.Ack:
-		o.acks(t, m, d)
-	default:
-	}
-}
-
-// acks checks an ACK of a proposal or of NEWLEADER.
-func (o *oracle) acks(t *tenure, m *zab.Message, d *model) {
-	if m.Zxid.Counter() == 0 {
-		if d.current != m.Epoch {
-			o.s.fail("AckMeansDurable", "server %v accepts epoch %d, its disk is in %d", t.p.sid, m.Epoch, d.current)
-		}
-		if !d.holds(t.accept) || d.last().ID < t.accept.ID {
-			o.s.fail("ProcessConsistency", "server %v accepts NEWLEADER at %v, its disk ends at %v", t.p.sid, t.accept, d.last())
-		}
-		// What lies behind NEWLEADER's point must be of the new epoch.
-		for i := len(d.entries) - 1; i >= 0 && d.entries[i].ID > t.accept.ID; i-- {
-			if d.entries[i].ID.Epoch() != m.Epoch {
-				o.s.fail("ProcessConsistency", "server %v accepts NEWLEADER at %v, its disk goes on with %v", t.p.sid, t.accept, d.entries[i])
-			}
-		}
-		return
-	}
-	if p, ok := d.point(m.Zxid); !ok || p.ID != d.base.ID && p.Hash != o.made[m.Zxid] {
-		o.s.fail("AckMeansDurable", "server %v acknowledges %v, its disk holds %v (%v) up to %v", t.p.sid, m.Zxid, p, ok, d.last())
-	}
-}
-
-// acknowledged notes a reply to a client (I20).
-func (o *oracle) acknowledged(z zxid.ID) {
-	if o.end().ID < z {
-		o.s.fail("NoReplyWithoutCommit", "a client is told of %v, committed is %v", z, o.end())
-	}
-	o.acked = max(o.acked, z)
-	o.s.counts.Acked++
-	o.writes++
 }

@@ -2,8 +2,11 @@ package sim
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/zabkeeper/zabkeeper/fle"
 	"github.com/zabkeeper/zabkeeper/quorum"
@@ -20,10 +23,16 @@ type server struct {
 	proc  *process // nil or dead while it is down
 	slow  float64  // factor on the delays of the loop
 	lives int
+	// rate is how long a second of the server's timers takes, wall how far its time of day is off.
+	rate float64
+	wall time.Duration
+	// pausedUntil is when the process goes on: until then nothing that it waits for happens.
+	pausedUntil time.Duration
+	sequence    uint64 // of its lines in the trace
 }
 
 func newServer(s *simulation, m quorum.Member) *server {
-	return &server{s: s, sid: m.SID, role: m.Role, disk: newDisk(s, m.SID), slow: 1}
+	return &server{s: s, sid: m.SID, role: m.Role, disk: newDisk(s, m.SID), slow: 1, rate: 1}
 }
 
 // process is one life of a server: what quorum/peer keeps in a Peer, and its loop.
@@ -40,9 +49,12 @@ type process struct {
 	hellos     []*hello
 	seen       []quorum.Incarnation
 	failures   int
+	refusals   int
 	needSnap   bool
 	heard      zxid.Epoch
 	looks      int // elections begun
+	// held is an election's outcome that has to wait.
+	held *fle.Outcome
 
 	tenure  *tenure // nil while LOOKING
 	app     *applier
@@ -110,20 +122,27 @@ func (srv *server) start() {
 	}
 	s := srv.s
 	srv.lives++
+	srv.pausedUntil = 0
 	p := &process{server: srv, seen: make([]quorum.Incarnation, len(s.ensemble.Members())+1)}
+	if !srv.disk.open() {
+		s.restartLater(srv, s.between(50*time.Millisecond, time.Second))
+		return
+	}
 	srv.proc = p
-	srv.disk.open()
-	p.app = newApplier(p, srv.disk.saved.clone())
+	p.app = newApplier(p, srv.disk.openTree())
 	p.reconcile()
 	p.fle = fle.New(fle.Config{
-		Self: srv.sid, Membership: quorum.Stable(s.ensemble),
+		Self: srv.sid, Membership: p.membership(),
 		FinalizeTicks:  int(finalizeWait / electionTick),
 		MinNotifyTicks: int(minNotify / electionTick), MaxNotifyTicks: int(maxNotify / electionTick),
 		CutOffTicks: int(patience / electionTick),
 	})
 	d := p.durable()
-	s.tracef("%v OPEN life %d incarnation %v promise %d/%v current %d log %v committed %v applied %v", srv.sid, srv.lives,
-		d.Incarnation, d.Promise.Epoch, d.Promise.Leader, d.Current, d.History, d.Committed, p.app.tree.applied.ID)
+	s.trace(srv, line{
+		label: labelOpen, point: d.History.Last(), n: int64(d.Current),
+		text: fmt.Sprintf("incarnation=%v accepted=%d from=%v current=%d base=%v committed=%v applied=%v rate=%.2f",
+			d.Incarnation, d.Promise.Epoch, d.Promise.Leader, d.Current, d.History.Base.ID, d.Committed, p.app.tree.at().ID, srv.rate),
+	})
 	p.replay(d)
 	for peer := 1; peer <= s.net.n; peer++ {
 		if peer != int(srv.sid) {
@@ -134,34 +153,34 @@ func (srv *server) start() {
 	p.look()
 }
 
+// membership is what the server believes the ensemble to be.
+func (p *process) membership() quorum.Membership { return quorum.Stable(p.s.ensemble) }
+
 // reconcile brings tree and log to states that belong together.
 func (p *process) reconcile() {
-	d := p.disk
-	if point, pending := d.log.Intent(); pending && !p.s.mutant.forgetIntent {
-		if p.app.tree.applied != point {
-			if d.staged == nil || d.staged.applied != point {
-				p.s.fail("StateIsFold", "server %v: snapshot at %v is promised and not there", p.sid, point)
-			}
-			d.saved = d.staged
-			p.app.tree = d.saved.clone()
+	log, t := p.disk.log, p.app.tree
+	if point, pending := log.Intent(); pending && !p.s.mutant.forgetIntent {
+		if t.at() != point && (!t.resume(point) || t.at() != point) {
+			p.s.fail(stateIsFold, "server %v: snapshot at %v is promised and not there", p.sid, point)
 		}
-		p.must(d.log.InstallDone())
+		p.must(log.InstallDone())
 	}
-	d.staged = nil
-	h, at := d.log.Durable().History, p.app.tree.applied
+	t.discard()
+	h, at := log.Durable().History, t.at()
 	if at.ID > h.Last().ID || at.ID < h.Base.ID {
-		p.s.fail("StateIsFold", "server %v: tree at %v does not belong to the log %v", p.sid, at, h)
+		p.s.fail(stateIsFold, "server %v: tree at %v does not belong to the log %v", p.sid, at, h)
 	}
+	p.app.handed, p.app.last = at, at.ID
 }
 
 // replay applies what the log knows to be committed.
 func (p *process) replay(d zab.Durable) {
-	at := p.app.tree.applied.ID
+	at := p.app.tree.at().ID
 	for at < d.Committed {
 		entries, err := p.disk.log.Entries(at, d.Committed, 1000)
 		p.must(err)
 		if len(entries) == 0 || entries[0].Prev != at {
-			p.s.fail("StateIsFold", "server %v: the log does not hold what follows the applied %v", p.sid, at)
+			p.s.fail(stateIsFold, "server %v: the log does not hold what follows the applied %v", p.sid, at)
 		}
 		p.app.commit(entries)
 		at = entries[len(entries)-1].ID
@@ -172,21 +191,35 @@ func (p *process) replay(d zab.Durable) {
 // must fails on an error of the disk that no fault explains.
 func (p *process) must(err error) {
 	if err != nil {
-		p.s.fail("StepRefused", "server %v: %v", p.sid, err)
+		p.s.fail(stepRefused, "server %v: %v", p.sid, err)
 	}
 }
 
 // alive reports whether the process runs.
 func (p *process) alive() bool { return p != nil && !p.dead }
 
-// after schedules something that happens only if the process lives then.
+// after schedules something that happens only if the process lives then; if it stands still, as
+// soon as it goes on.
 func (p *process) after(d time.Duration, do func()) {
-	p.s.after(d, func() {
-		if p.alive() {
-			p.guard(do)
-		}
-	})
+	p.s.after(d, func() { p.happen(do) })
 }
+
+func (p *process) happen(do func()) {
+	switch {
+	case !p.alive():
+	case p.paused():
+		p.s.after(p.pausedUntil-p.s.now, func() { p.happen(do) })
+	default:
+		p.guard(do)
+	}
+}
+
+// timer is after by the clock of the server.
+func (p *process) timer(d time.Duration, do func()) {
+	p.after(time.Duration(float64(d)*p.rate), do)
+}
+
+func (srv *server) paused() bool { return srv.pausedUntil > srv.s.now }
 
 // guard runs something in which the process may crash.
 func (p *process) guard(do func()) {
@@ -217,9 +250,20 @@ func (p *process) crash(power bool) {
 	}
 	s := p.s
 	s.counts.Crashes++
-	s.tracef("%v CRASH power=%v", p.sid, power)
+	text := "killed"
+	if power {
+		text = "power lost"
+	}
+	s.trace(p.server, line{label: labelExit, text: text})
+	p.end(power, p.disk.remains(power))
+}
+
+// end ends the process and leaves image on its disk.
+func (p *process) end(power bool, image *vfs.MemFS) {
+	s := p.s
 	p.dead = true
-	p.disk.crash(power)
+	p.app.tree.close()
+	p.disk.leave(image)
 	s.net.died(p, power)
 	for peer := 1; peer <= s.net.n; peer++ {
 		if peer != int(p.sid) {
@@ -281,15 +325,15 @@ func (p *process) look() {
 		own.Zxid = zxid.Untrusted
 	}
 	p.looks++
-	p.s.tracef("%v LOOKING %v", p.sid, own)
+	p.s.trace(p.server, line{label: labelState, vote: &own, text: fle.Looking.String()})
 	p.fle.Look(own)
 	p.elected()
 	p.electionTick(p.looks)
 }
 
 func (p *process) electionTick(look int) {
-	p.after(electionTick, func() {
-		if p.looks != look || p.tenure != nil || p.closing {
+	p.timer(electionTick, func() {
+		if p.looks != look || p.tenure != nil || p.held != nil || p.closing {
 			return
 		}
 		p.fle.Tick()
@@ -305,10 +349,36 @@ func (p *process) elected() {
 	for _, n := range rd.Messages {
 		p.s.net.notify(n)
 	}
-	if rd.Outcome != nil && p.tenure == nil {
-		p.s.tracef("%v ELECTED %v %v round %d by %v", p.sid, rd.Outcome.State, rd.Outcome.Vote, rd.Outcome.Round, rd.Outcome.Supporters)
-		p.beginTenure(rd.Outcome)
+	if rd.Outcome != nil && p.tenure == nil && p.held == nil {
+		p.s.counts.Elections++
+		p.s.trace(p.server, line{
+			label: labelElected, vote: &rd.Outcome.Vote, n: int64(rd.Outcome.Round), set: rd.Outcome.Supporters,
+			text: rd.Outcome.State.String(),
+		})
+		p.holdBack(rd.Outcome)
 	}
+}
+
+// Learners that a leader refused more often than patientRefusals wait before they try again, as in
+// quorum/peer.
+const (
+	patientRefusals = 3
+	firstBackOff    = 20 * time.Millisecond
+	lastBackOff     = time.Second
+)
+
+// holdBack begins the role, if need be after a while.
+func (p *process) holdBack(outcome *fle.Outcome) {
+	over := p.refusals - patientRefusals
+	if over < 0 || outcome.State == fle.Leading {
+		p.beginTenure(outcome)
+		return
+	}
+	p.held = outcome
+	p.timer(min(firstBackOff<<min(over, 10), lastBackOff), func() {
+		p.held = nil
+		p.beginTenure(outcome)
+	})
 }
 
 // elsewhere handles what no role takes.
@@ -387,6 +457,10 @@ func (p *process) drained() {
 
 // learnFrom keeps a server that cannot lead out of the way of one that could.
 func (p *process) learnFrom(led, established bool) {
+	p.refusals++
+	if led || established {
+		p.refusals = 0
+	}
 	if !led || established {
 		p.failures = 0
 		return

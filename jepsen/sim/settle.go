@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/fle"
+	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/zab"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
@@ -84,6 +85,7 @@ func (t *tenure) persist(step *zab.Persist) {
 func (t *tenure) send(msgs []zab.Message) {
 	for i := range msgs {
 		t.p.s.oracle.says(t, &msgs[i])
+		t.p.s.trace(t.p.server, line{label: said(&msgs[i]), peer: msgs[i].To, msg: &msgs[i]})
 	}
 	if t.learner != nil {
 		if !t.linked {
@@ -122,7 +124,7 @@ func (t *tenure) commit(id zxid.ID) {
 		entries, err := p.disk.log.Entries(p.delivered, upTo, 2000)
 		p.must(err)
 		if len(entries) == 0 || entries[0].Prev != p.delivered {
-			p.s.fail("StateIsFold", "server %v: the log does not hold what follows the applied %v, though %v is committed",
+			p.s.fail(stateIsFold, "server %v: the log does not hold what follows the applied %v, though %v is committed",
 				p.sid, p.delivered, id)
 		}
 		p.app.commit(entries)
@@ -165,6 +167,7 @@ func (t *tenure) enter(phase zab.Phase) {
 	t.phase = phase
 	if s := t.p.s; phase == zab.Synchronization && !s.calm && s.chance(0.15) {
 		// Synchronisation is where the most can go wrong.
+		s.counts.Faults[FaultSync]++
 		t.p.fuse = 1 + s.rng.IntN(12)
 		s.restartLater(t.p.server, s.between(50*time.Millisecond, time.Second))
 		if t.learner != nil && s.chance(0.5) {
@@ -193,50 +196,16 @@ func (t *tenure) event(e *zab.Event) {
 		t.reason = e.Text
 	case zab.EventDivergence:
 		// Histories under one zxid never differ unless something was lost before.
-		s.tracef("%v DIVERGENCE peer %v at %v: %s", t.p.sid, e.Peer, e.Zxid, e.Text)
-		s.fail("PrefixConsistency", "server %v, peer %v, %v: %s", t.p.sid, e.Peer, e.Zxid, e.Text)
+		s.fail(prefixConsistency, "server %v, peer %v, %v: %s", t.p.sid, e.Peer, e.Zxid, e.Text)
 	case zab.EventSync:
 		s.counts.sync(t.leader != nil, e.Text)
 	default:
 	}
-	s.tracef("%v EVENT peer %v at %v: %s", t.p.sid, e.Peer, e.Zxid, e.Text)
-}
-
-// sync counts how learners are synchronised.
-func (c *Counts) sync(leader bool, how string) {
-	if !leader {
-		return
+	l := line{label: labelRole, point: zxid.Point{ID: e.Zxid}, text: e.Text}
+	if e.Peer != quorum.None {
+		l.peer = e.Peer
 	}
-	c.Syncs++
-	switch {
-	case len(how) >= 4 && how[:4] == "DIFF":
-		c.Diffs++
-	case len(how) >= 5 && how[:5] == "TRUNC":
-		c.Truncs++
-	case len(how) >= 4 && how[:4] == "SNAP":
-		c.Snaps++
-	}
-}
-
-// brief prints a message for the trace.
-func brief(m *zab.Message) string {
-	switch m.Kind {
-	case zab.Proposal, zab.Inform:
-		if n := len(m.Entries); n > 0 {
-			return fmt.Sprintf("%v %v..%v", m.Kind, m.Entries[0].ID, m.Entries[n-1].Point())
-		}
-		return m.Kind.String()
-	case zab.FollowerInfo, zab.ObserverInfo, zab.LeaderInfo:
-		return fmt.Sprintf("%v %d", m.Kind, m.Epoch)
-	case zab.AckEpoch:
-		return fmt.Sprintf("%v %d current %d fresh %v snap %v %v", m.Kind, m.Epoch, m.Current, m.Fresh, m.NeedSnap, m.History)
-	case zab.Diff, zab.Trunc, zab.Snap, zab.NewLeader:
-		return fmt.Sprintf("%v %d %v", m.Kind, m.Epoch, m.Point)
-	case zab.Commit, zab.Ack, zab.UpToDate:
-		return fmt.Sprintf("%v %v", m.Kind, m.Zxid)
-	default:
-		return m.Kind.String()
-	}
+	s.trace(t.p.server, l)
 }
 
 // role prints what a server does, for messages.

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"container/heap"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -18,59 +17,50 @@ import (
 // Config says what to simulate. The same Config gives the same run.
 type Config struct {
 	Seed uint64
-	// Servers is the number of voters, Observers that of observers beside them.
-	Servers, Observers int
-	// Steps is how many events happen before the faults stop.
+	// Shape is the ensemble: "5" voters, "3+1" with an observer, "2,1,1,0" with weights, "1,1,1/1,1,0/2,1"
+	// in groups. Empty: drawn from the seed.
+	Shape string
+	// Tree is "store" for the real znode/store on the crashable file system, "twin" for a tree in memory
+	// with the same rules of durability, which is faster. Empty: drawn from the seed.
+	Tree string
+	// Steps is how many events happen before the faults stop. 0: as many as the shape needs.
 	Steps int
+	// Skip are acts of the nemesis, by number, that do not happen.
+	Skip []int
 	// Mutant, if not empty, is the name of a deliberate bug of the driver.
 	Mutant string
 	// Trace, if not nil, gets the trace: one line per event.
 	Trace io.Writer
+	// TraceServers, if not empty, are the servers whose lines are written.
+	TraceServers quorum.Set
 }
 
 // Result says what happened in a run.
 type Result struct {
 	Seed      uint64
+	Shape     string
+	Tree      string
 	Steps     int           // events of the scheduler
 	Virtual   time.Duration // simulated time
+	Acts      int           // of the nemesis
 	TraceHash uint64
 	Counts    Counts
 	// Violation is nil if every invariant held.
 	Violation *Violation
 }
 
-// Counts tells whether a run has seen anything worth the name.
-type Counts struct {
-	Epochs, Commits, Acked, Syncs          int
-	Diffs, Truncs, Snaps                   int
-	Crashes, Torn, Wipes, Partitions, Cuts int
-}
-
-// Add adds other counts.
-func (c *Counts) Add(o Counts) {
-	c.Epochs += o.Epochs
-	c.Commits += o.Commits
-	c.Acked += o.Acked
-	c.Syncs += o.Syncs
-	c.Diffs += o.Diffs
-	c.Truncs += o.Truncs
-	c.Snaps += o.Snaps
-	c.Crashes += o.Crashes
-	c.Torn += o.Torn
-	c.Wipes += o.Wipes
-	c.Partitions += o.Partitions
-	c.Cuts += o.Cuts
-}
-
 // Violation is an invariant that did not hold.
 type Violation struct {
+	ID        string // such as I-11
 	Invariant string
 	Text      string
 	At        time.Duration
 }
 
 // Error describes the violation in one line.
-func (v *Violation) Error() string { return fmt.Sprintf("%s: %s (at %v)", v.Invariant, v.Text, v.At) }
+func (v *Violation) Error() string {
+	return fmt.Sprintf("%s %s: %s (at %v)", v.ID, v.Invariant, v.Text, v.At)
+}
 
 // timing of the simulated servers, in virtual time.
 const (
@@ -83,8 +73,10 @@ const (
 	maxNotify    = 5 * time.Second
 	patience     = time.Second // to reach an elected leader
 
-	// settleWithin is how long after the last fault everybody must agree: some rounds of
-	// elections with doubled waits, a synchronisation of everybody, and one write.
+	// How long after the last fault somebody must lead (some rounds of elections with doubled
+	// waits), writes must be answered, and everybody must have been synchronised.
+	electWithin  = 60 * time.Second
+	writeWithin  = 75 * time.Second
 	settleWithin = 90 * time.Second
 )
 
@@ -92,6 +84,8 @@ const (
 type simulation struct {
 	cfg    Config
 	mutant mutant
+	shape  shape
+	real   bool // the trees are on disk
 	rng    *rand.Rand
 	now    time.Duration
 	queue  schedule
@@ -104,38 +98,12 @@ type simulation struct {
 	keep     int // entries that a trim leaves in the log
 	servers  []*server
 	net      *network
+	nemesis  nemesis
 	oracle   *oracle
 	counts   Counts
 
 	hash *xxhash.Digest
 	line []byte
-}
-
-// event is something that happens at a time; seq orders what happens at the same time.
-type event struct {
-	at  time.Duration
-	seq uint64
-	do  func()
-}
-
-type schedule []event
-
-func (q schedule) Len() int { return len(q) }
-func (q schedule) Less(i, j int) bool {
-	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].seq < q[j].seq
-}
-func (q schedule) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-
-// Push implements heap.Interface.
-func (q *schedule) Push(x any) { *q = append(*q, x.(event)) } //nolint:errcheck // after pushes events, nobody else pushes
-
-// Pop implements heap.Interface.
-func (q *schedule) Pop() any {
-	old := *q
-	e := old[len(old)-1]
-	old[len(old)-1] = event{}
-	*q = old[:len(old)-1]
-	return e
 }
 
 // Run simulates one seed from beginning to end. An error is a Config that makes no sense.
@@ -147,44 +115,73 @@ func Run(cfg Config) (Result, error) {
 	defer s.close()
 	v := s.run()
 	return Result{
-		Seed: cfg.Seed, Steps: s.steps, Virtual: s.now, TraceHash: s.hash.Sum64(),
-		Counts: s.counts, Violation: v,
+		Seed: cfg.Seed, Shape: s.shape.text, Tree: s.treeName(), Steps: s.steps, Virtual: s.now, Acts: s.nemesis.acts,
+		TraceHash: s.hash.Sum64(), Counts: s.counts, Violation: v,
 	}, nil
 }
+
+// source makes a source of random numbers of its own: what is drawn from one of them changes nothing
+// of what the others give.
+func source(seed, stream uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, stream)) }
+
+// Streams of random numbers.
+const (
+	streamSchedule = 0x7a61626b65657065
+	streamShape    = 0x7368617065
+	streamNemesis  = 0x6e656d65736973 << 8
+)
 
 func newSimulation(cfg Config) (*simulation, error) {
 	m, err := findMutant(cfg.Mutant)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Servers < 1 || cfg.Servers > 9 || cfg.Observers < 0 || cfg.Observers > 3 {
-		return nil, fmt.Errorf("sim: %d voters and %d observers: between 1 and 9 and up to 3", cfg.Servers, cfg.Observers)
-	}
-	s := &simulation{
-		cfg: cfg, mutant: m, hash: xxhash.New(),
-		rng: rand.New(rand.NewPCG(cfg.Seed, 0x7a61626b65657065)),
-	}
-	var members []quorum.Member
-	for i := range cfg.Servers + cfg.Observers {
-		member := quorum.Member{
-			SID:    quorum.SID(i + 1),
-			Quorum: []quorum.HostPorts{{Host: fmt.Sprintf("s%d", i+1), QuorumPort: 2888, ElectionPort: 3888}},
+	setup := source(cfg.Seed, streamShape)
+	sh, onDisk := drawShape(setup), setup.IntN(100) < realTrees
+	if cfg.Shape != "" {
+		if sh, err = parseShape(cfg.Shape); err != nil {
+			return nil, err
 		}
-		if i >= cfg.Servers {
-			member.Role = quorum.Observer
-		}
-		members = append(members, member)
 	}
-	if s.ensemble, err = quorum.NewEnsemble(0, members); err != nil {
-		return nil, fmt.Errorf("sim: %w", err)
+	switch cfg.Tree {
+	case "":
+	case treeStore, treeTwin:
+		onDisk = cfg.Tree == treeStore
+	default:
+		return nil, fmt.Errorf("sim: tree %q: %s or %s", cfg.Tree, treeStore, treeTwin)
+	}
+	s := &simulation{cfg: cfg, mutant: m, shape: sh, real: onDisk, hash: xxhash.New(), rng: source(cfg.Seed, streamSchedule)}
+	if s.ensemble, err = sh.ensemble(); err != nil {
+		return nil, err
+	}
+	if s.cfg.Steps == 0 {
+		s.cfg.Steps = 1500 + 1500*(sh.voters+sh.observers)
 	}
 	s.drawLimits()
+	s.nemesis.draw(setup)
 	s.oracle = newOracle(s)
+	members := s.ensemble.Members()
 	s.net = newNetwork(s, len(members))
 	for _, m := range members {
 		s.servers = append(s.servers, newServer(s, m))
 	}
+	s.drawClocks(setup)
 	return s, nil
+}
+
+// What a tree can be kept in.
+const (
+	treeStore = "store"
+	treeTwin  = "twin"
+	// realTrees is how many seeds of a hundred have their trees on disk.
+	realTrees = 15
+)
+
+func (s *simulation) treeName() string {
+	if s.real {
+		return treeStore
+	}
+	return treeTwin
 }
 
 // drawLimits makes everything small, so that every way of synchronising occurs.
@@ -207,12 +204,14 @@ func (s *simulation) run() (v *Violation) {
 		case *Violation:
 			v = r
 		default:
-			v = &Violation{Invariant: "Panic", Text: fmt.Sprintf("%v\n%s", r, debug.Stack()), At: s.now}
+			v = &Violation{Invariant: noPanic, Text: fmt.Sprintf("%v\n%s", r, debug.Stack()), At: s.now}
 		}
 		if v != nil {
-			s.tracef("VIOLATION %s", v.Invariant)
+			v.ID = invariantID(v.Invariant)
+			s.trace(nil, line{label: labelViolation, text: v.ID + " " + v.Invariant + ": " + v.Text})
 		}
 	}()
+	s.trace(nil, line{label: labelConfig, text: "shape " + s.shape.text + ", tree " + s.treeName()})
 	for _, srv := range s.servers {
 		s.after(s.upTo(300*time.Millisecond), srv.start)
 	}
@@ -221,23 +220,14 @@ func (s *simulation) run() (v *Violation) {
 		s.step()
 	}
 	s.endFaults()
-	deadline := s.now + settleWithin
-	for why := s.unsettled(); why != ""; why = s.unsettled() {
-		if s.now > deadline {
-			s.fail("Convergence", "%v after the last fault: %s", settleWithin, why)
-		}
-		until := s.now + 100*time.Millisecond
-		for s.now < until {
-			s.step()
-		}
-	}
+	s.converge()
 	s.oracle.final()
 	return nil
 }
 
 // step lets one event happen.
 func (s *simulation) step() {
-	e := heap.Pop(&s.queue).(event) //nolint:errcheck // Pop returns events
+	e := s.queue.pop()
 	s.now = e.at
 	s.steps++
 	e.do()
@@ -246,7 +236,7 @@ func (s *simulation) step() {
 // after schedules something.
 func (s *simulation) after(d time.Duration, do func()) {
 	s.seq++
-	heap.Push(&s.queue, event{at: s.now + d, seq: s.seq, do: do})
+	s.queue.push(event{at: s.now + d, seq: s.seq, do: do})
 }
 
 // upTo draws a duration below d, in microseconds.
@@ -265,23 +255,15 @@ func (s *simulation) fail(invariant, format string, args ...any) {
 	panic(&Violation{Invariant: invariant, Text: fmt.Sprintf(format, args...), At: s.now})
 }
 
-// tracef adds a line to the trace.
-func (s *simulation) tracef(format string, args ...any) {
-	s.line = fmt.Appendf(s.line[:0], "%10.3fms ", float64(s.now)/float64(time.Millisecond))
-	s.line = fmt.Appendf(s.line, format, args...)
-	s.line = append(s.line, '\n')
-	_, _ = s.hash.Write(s.line) // never fails
-	if s.cfg.Trace != nil {
-		_, _ = s.cfg.Trace.Write(s.line) // the trace is for reading: a lost line changes nothing
-	}
-}
-
 // server finds a server by its id.
 func (s *simulation) server(sid quorum.SID) *server { return s.servers[sid-1] }
 
 // close gives back what the servers hold open.
 func (s *simulation) close() {
 	for _, srv := range s.servers {
+		if srv.proc.alive() && srv.proc.app != nil {
+			srv.proc.app.tree.close()
+		}
 		srv.disk.abandon()
 	}
 }

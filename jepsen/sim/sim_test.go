@@ -3,9 +3,13 @@ package sim_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/zabkeeper/zabkeeper/jepsen/sim"
+	"github.com/zabkeeper/zabkeeper/quorum"
 )
 
 // run simulates a seed and fails the test with what replays it.
@@ -16,53 +20,130 @@ func run(t *testing.T, cfg sim.Config) sim.Result {
 		t.Fatal(err)
 	}
 	if r.Violation != nil {
-		t.Errorf("seed %d: %v\nreplay: go run ./jepsen/sim/cmd/simulate -seed %d -servers %d -observers %d -steps %d -trace",
-			cfg.Seed, r.Violation, cfg.Seed, cfg.Servers, cfg.Observers, cfg.Steps)
+		t.Errorf("seed %d: %v\nreplay: go run ./jepsen/sim/cmd/simulate -seed %d -shape %s -tree %s -steps %d -trace",
+			cfg.Seed, r.Violation, cfg.Seed, r.Shape, r.Tree, cfg.Steps)
 	}
 	return r
 }
 
-// TestSeeds runs ensembles of several shapes under a few dozen seeds and checks that what is
-// meant to be exercised was exercised.
+// TestSeeds runs ensembles of every shape, drawn from the seeds, and checks that what is meant to be
+// exercised was exercised.
 func TestSeeds(t *testing.T) {
-	for _, shape := range []struct {
-		servers, observers, seeds, steps int
-	}{
-		{servers: 3, seeds: 40, steps: 8000},
-		{servers: 5, seeds: 10, steps: 10000},
-		{servers: 3, observers: 1, seeds: 10, steps: 8000},
-		{servers: 1, seeds: 4, steps: 1500},
-	} {
-		t.Run(fmt.Sprintf("%d+%d", shape.servers, shape.observers), func(t *testing.T) {
-			t.Parallel()
-			var all sim.Counts
-			for seed := range uint64(shape.seeds) {
-				r := run(t, sim.Config{Seed: seed, Servers: shape.servers, Observers: shape.observers, Steps: shape.steps})
-				all.Add(r.Counts)
-			}
-			if all.Epochs < shape.seeds || all.Acked == 0 || all.Crashes == 0 {
-				t.Errorf("hardly anything happened: %+v", all)
-			}
-			if shape.servers == 3 && shape.observers == 0 &&
-				(all.Diffs == 0 || all.Truncs == 0 || all.Snaps == 0 || all.Torn == 0 || all.Wipes == 0 || all.Partitions == 0) {
-				t.Errorf("some fault or some way of synchronising never occurred: %+v", all)
-			}
-		})
+	const seeds, parts = 240, 4
+	results := make([]sim.Counts, parts)
+	shapes := make([]map[string]bool, parts)
+	t.Run("all", func(t *testing.T) {
+		for part := range uint64(parts) {
+			shapes[part] = map[string]bool{}
+			t.Run(fmt.Sprint(part), func(t *testing.T) {
+				t.Parallel()
+				for seed := part; seed < seeds; seed += parts {
+					r := run(t, sim.Config{Seed: seed})
+					results[part].Add(&r.Counts)
+					shapes[part][r.Shape], shapes[part][r.Tree] = true, true
+				}
+			})
+		}
+	})
+	var all sim.Counts
+	seen := map[string]bool{}
+	for part := range results {
+		all.Add(&results[part])
+		maps.Copy(seen, shapes[part])
+	}
+	if all.Epochs < seeds || all.Acked == 0 || all.Diffs == 0 || all.Truncs == 0 || all.Snaps == 0 || all.Cuts == 0 {
+		t.Errorf("hardly anything happened: %v", &all)
+	}
+	for _, f := range sim.Faults() {
+		if all.Faults[f] == 0 {
+			t.Errorf("fault %v never happened: %v", f, &all)
+		}
+	}
+	for _, what := range []string{"1", "3", "5", "7", "3+1", "5+1", "store", "twin"} {
+		if !seen[what] {
+			t.Errorf("no seed had %s: %v", what, slices.Sorted(maps.Keys(seen)))
+		}
 	}
 }
 
-// TestSameSeedSameTrace holds that a seed replays exactly, torn disks and all.
+// TestSameSeedSameTrace holds that a seed replays exactly, torn disks, broken disks and real trees
+// included, and that whoever watches changes nothing.
 func TestSameSeedSameTrace(t *testing.T) {
 	t.Parallel()
-	for seed := uint64(100); seed < 104; seed++ {
+	for i, cfg := range []sim.Config{
+		{Shape: "3"}, {Shape: "5"}, {Shape: "7"}, {Shape: "3+1", Tree: "store"}, {Shape: "1,1,1/2,1,0/1,1"}, {Shape: "3", Tree: "store"}, {},
+	} {
+		cfg.Seed = uint64(100 + i)
+		unwatched := run(t, cfg)
 		var first, second bytes.Buffer
-		a := run(t, sim.Config{Seed: seed, Servers: 3, Observers: 1, Steps: 8000, Trace: &first})
-		b := run(t, sim.Config{Seed: seed, Servers: 3, Observers: 1, Steps: 8000, Trace: &second})
-		if a.TraceHash != b.TraceHash || !bytes.Equal(first.Bytes(), second.Bytes()) {
-			t.Errorf("seed %d: two runs differ at byte %d", seed, common(first.Bytes(), second.Bytes()))
+		cfg.Trace = &first
+		a := run(t, cfg)
+		cfg.Trace = &second
+		b := run(t, cfg)
+		if a.TraceHash != b.TraceHash || a.TraceHash != unwatched.TraceHash || !bytes.Equal(first.Bytes(), second.Bytes()) {
+			t.Errorf("seed %d: runs differ: %x, %x, unwatched %x; first at byte %d of the trace",
+				cfg.Seed, a.TraceHash, b.TraceHash, unwatched.TraceHash, common(first.Bytes(), second.Bytes()))
 		}
 		if a.Counts != b.Counts || a.Steps != b.Steps || a.Virtual != b.Virtual {
-			t.Errorf("seed %d: two runs report %+v and %+v", seed, a, b)
+			t.Errorf("seed %d: two runs report %+v and %+v", cfg.Seed, a, b)
+		}
+	}
+}
+
+// TestTraceOfOneServer holds that a filtered trace is made of lines of the whole one.
+func TestTraceOfOneServer(t *testing.T) {
+	t.Parallel()
+	var whole, part bytes.Buffer
+	cfg := sim.Config{Seed: 7, Shape: "3", Trace: &whole}
+	run(t, cfg)
+	cfg.Trace, cfg.TraceServers = &part, quorum.SetOf(2)
+	run(t, cfg)
+	var want []string
+	for l := range strings.Lines(whole.String()) {
+		if !strings.Contains(l, "ms s1.") && !strings.Contains(l, "ms s3.") {
+			want = append(want, l)
+		}
+	}
+	if got := slices.Collect(strings.Lines(part.String())); !slices.Equal(got, want) || len(want) < 100 {
+		t.Errorf("the trace of server 2 has %d lines, the whole one %d of it", len(got), len(want))
+	}
+}
+
+// TestShrink holds that a failing seed is made smaller, and fails in the same way.
+func TestShrink(t *testing.T) {
+	t.Parallel()
+	cfg := sim.Config{Seed: 2, Shape: "3", Tree: "twin", Steps: 12000, Mutant: "drop-truncation"}
+	r, err := sim.Run(cfg)
+	if err != nil || r.Violation == nil {
+		t.Fatalf("seed 2 no longer finds the mutant: %v", err)
+	}
+	small, runs := sim.Shrink(cfg, &r, 20)
+	if runs == 0 || runs > 20 {
+		t.Errorf("shrunk in %d runs, allowed are 20", runs)
+	}
+	again, err := sim.Run(small)
+	if err != nil || again.Violation == nil || again.Violation.ID != r.Violation.ID {
+		t.Errorf("%v became %v", r.Violation, again.Violation)
+	}
+}
+
+// TestInvariants holds that every invariant of the specification has one name.
+func TestInvariants(t *testing.T) {
+	seen := map[string]bool{}
+	for _, i := range sim.Invariants() {
+		if seen[i.ID] || seen[i.Name] || i.Holds == "" {
+			t.Errorf("%+v is there twice, or is checked nowhere", i)
+		}
+		seen[i.ID], seen[i.Name] = true, true
+	}
+	for n := 1; n <= 20; n++ {
+		if id := fmt.Sprintf("I-%02d", n); !seen[id] {
+			t.Errorf("%s is missing", id)
+		}
+	}
+	for n := 1; n <= 3; n++ {
+		if id := fmt.Sprintf("L-%d", n); !seen[id] {
+			t.Errorf("%s is missing", id)
 		}
 	}
 }
@@ -93,7 +174,7 @@ func TestMutants(t *testing.T) {
 		{"drop-truncation", 1, 300, []string{"ProcessConsistency", "AckMeansDurable"}},
 		{"forget-intent", 1, 300, []string{"StateIsFold"}},
 		{"trust-wiped", 1, 400, []string{"LeaderCompleteness", "CommittedDurability", "QuorumIntersection", "PrefixConsistency"}},
-		{"epoch-first", 1300, 600, []string{"CommittedDurability", "LeaderCompleteness"}},
+		{"epoch-first", 250, 1000, []string{"CommittedDurability", "LeaderCompleteness", "PrimaryIntegrity"}},
 	}
 	covered := map[string]bool{}
 	for _, tt := range tests {
@@ -101,7 +182,7 @@ func TestMutants(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for seed := tt.from; seed < tt.from+tt.seeds; seed++ {
-				r, err := sim.Run(sim.Config{Seed: seed, Servers: 3, Steps: 12000, Mutant: tt.name})
+				r, err := sim.Run(sim.Config{Seed: seed, Shape: "3", Tree: "twin", Steps: 12000, Mutant: tt.name})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -128,7 +209,10 @@ func TestMutants(t *testing.T) {
 
 // TestConfig holds that nonsense is refused.
 func TestConfig(t *testing.T) {
-	for _, cfg := range []sim.Config{{}, {Servers: 3, Observers: -1}, {Servers: 10}, {Servers: 3, Mutant: "none"}} {
+	for _, cfg := range []sim.Config{
+		{Shape: "0"}, {Shape: "3+9"}, {Shape: "10"}, {Shape: "1,x"}, {Shape: "1,-1"}, {Shape: "1,1,1,1,1/1,1,1,1,1"}, {Shape: "0,0"},
+		{Shape: "3", Mutant: "none"}, {Tree: "oak"},
+	} {
 		if _, err := sim.Run(cfg); err == nil {
 			t.Errorf("%+v was accepted", cfg)
 		}

@@ -15,8 +15,7 @@ type stream struct {
 	link    *link
 	release func()
 	over    bool
-	image   *image
-	next    int
+	image   snapshot
 	at      zxid.Point
 }
 
@@ -40,6 +39,9 @@ func (t *tenure) stopStream(sid quorum.SID) {
 	if s := t.streams[sid]; s != nil {
 		s.over = true
 		s.release()
+		if s.image != nil {
+			s.image.close()
+		}
 		delete(t.streams, sid)
 	}
 }
@@ -58,13 +60,12 @@ func (s *stream) step() {
 	msg := zab.Message{From: p.sid, To: s.ask.To, Epoch: s.ask.Epoch}
 	switch {
 	case s.ask.Snapshot && s.image == nil:
-		s.image = p.app.tree.image()
-		s.at = s.image.at
+		s.image = p.app.tree.snapshot()
+		s.at = s.image.point()
 		msg.Kind, msg.Point = zab.Snap, s.at
 	case s.ask.Snapshot:
-		msg.Kind, msg.Data = zab.SnapChunk, s.image.chunks[s.next]
-		s.next++
-		msg.Done = s.next == len(s.image.chunks)
+		msg.Kind = zab.SnapChunk
+		msg.Data, msg.Done = s.image.next()
 	case s.at.ID < s.ask.UpTo:
 		entries, err := p.disk.log.Entries(s.at.ID, s.ask.UpTo, 600)
 		if err != nil || len(entries) == 0 || entries[0].Prev != s.at.ID {
@@ -74,6 +75,7 @@ func (s *stream) step() {
 		msg.Kind, msg.Entries = zab.Proposal, entries
 		s.at = entries[len(entries)-1].Point()
 	}
+	p.s.trace(p.server, line{label: said(&msg), peer: msg.To, msg: &msg})
 	s.link.send(toDialer, []zab.Message{msg})
 	if msg.Done || !s.ask.Snapshot && s.at.ID >= s.ask.UpTo {
 		s.end(evStreamDone)

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/zabkeeper/zabkeeper/fle"
 	"github.com/zabkeeper/zabkeeper/quorum"
@@ -50,9 +51,11 @@ type tenure struct {
 	linked bool
 	held   []zab.Message
 
-	sink         *staging
+	began time.Duration
+
+	sink         staging
 	sinkAt       zxid.Point
-	complete     *tree
+	whole        bool // the snapshot is complete
 	installPoint zxid.Point
 	installToken uint64
 
@@ -62,14 +65,15 @@ type tenure struct {
 func (p *process) beginTenure(outcome *fle.Outcome) {
 	p.generation++
 	t := &tenure{
-		p: p, generation: p.generation, outcome: outcome,
+		p: p, generation: p.generation, outcome: outcome, began: p.s.now,
 		links: map[quorum.SID]*link{}, streams: map[quorum.SID]*stream{},
 	}
 	p.tenure = t
 	p.must(p.disk.log.DropStaged())
 	p.disk.model.staged = nil
+	p.s.trace(p.server, line{label: labelState, peer: outcome.Vote.Leader, text: outcome.State.String()})
 	cfg := zab.Config{
-		Self: p.sid, Membership: quorum.Stable(p.s.ensemble), Durable: p.durable(),
+		Self: p.sid, Membership: p.membership(), Durable: p.durable(),
 		InitTicks: 2 * initLimit, SyncTicks: 2 * syncLimit,
 		NeedSnap: p.needSnap, Heard: p.heard, DeliverDurable: true, Limits: p.s.limits,
 	}
@@ -108,7 +112,7 @@ func (t *tenure) learn(l learner) {
 		h.link.hangup(t.p)
 	}
 	t.link = t.p.s.net.dial(t.p, t.outcome.Vote.Leader)
-	t.p.after(patience, func() {
+	t.p.timer(patience, func() {
 		if t.p.tenure == t && !t.linked {
 			t.reason = "no connection to the leader"
 			t.endIfOver()
@@ -120,7 +124,7 @@ func (t *tenure) learn(l learner) {
 func (t *tenure) current() bool { return t.p.tenure == t && !t.p.closing }
 
 func (t *tenure) ticks() {
-	t.p.after(tickTime/2, func() {
+	t.p.timer(tickTime/2, func() {
 		if t.current() {
 			t.p.put(message{kind: evTick, generation: t.generation})
 			t.ticks()
@@ -133,7 +137,7 @@ func (t *tenure) handle(m message) {
 	mine := m.generation == t.generation
 	switch m.kind {
 	case evNotification:
-		t.p.fle.Step(m.note)
+		t.notified(m.note)
 	case evReachable:
 		t.p.reachable(m)
 	case evLinkUp:
@@ -163,6 +167,18 @@ func (t *tenure) handle(m message) {
 	case evStreamDone, evStreamFailed:
 		t.streamEnded(m)
 	}
+}
+
+// notified passes a notification to the election, and gives up a leadership whose electors have turned
+// away before it began (hazard H-45), as quorum/peer does.
+func (t *tenure) notified(n fle.Notification) {
+	t.p.fle.Step(n)
+	const grace = 2*finalizeWait + tickTime
+	if t.leader == nil || t.leader.Phase() != zab.Discovery || n.State != fle.Looking ||
+		!t.outcome.Supporters.Has(n.From) || t.p.s.now-t.began < time.Duration(float64(grace)*t.p.rate) {
+		return
+	}
+	t.reason = "a voter that elected this server is looking for a leader"
 }
 
 func (t *tenure) tick() {
@@ -235,7 +251,7 @@ func (t *tenure) received(m message) {
 func (t *tenure) learned(m zab.Message) {
 	switch m.Kind {
 	case zab.Snap:
-		t.sink, t.sinkAt, t.complete = newStaging(m.Point), m.Point, nil
+		t.sink, t.sinkAt, t.whole = t.p.app.tree.stage(m.Point), m.Point, false
 	case zab.SnapChunk:
 		t.snapshotChunk(m)
 		return
@@ -258,13 +274,12 @@ func (t *tenure) snapshotChunk(m zab.Message) {
 	if !m.Done {
 		return
 	}
-	whole, err := t.sink.finish()
-	if err != nil {
+	at, err := t.sink.finish()
+	if err != nil || at != t.sinkAt {
 		t.learner.SnapshotFailed()
 		return
 	}
-	t.complete = whole
-	t.p.disk.staged = whole.clone() // synced by Finish
+	t.whole = true
 	t.learner.SnapshotStaged(t.sinkAt)
 }
 
@@ -284,13 +299,12 @@ func (t *tenure) install() {
 	p.crashPoint()
 	p.app.drain()
 	p.s.oracle.install(p, t.installPoint)
-	p.disk.saved = t.complete.clone()
-	p.disk.staged = nil
-	p.app.replace(t.complete)
+	p.app.replace(t.sink)
+	p.s.oracle.installed(p)
 	p.delivered = t.installPoint.ID
 	p.crashPoint()
 	p.must(p.disk.log.InstallDone())
-	t.sink, t.complete, t.installToken, t.installPoint = nil, nil, 0, zxid.Point{}
+	t.sink, t.whole, t.installToken, t.installPoint = nil, false, 0, zxid.Point{}
 }
 
 func (t *tenure) submit(m message) {
@@ -314,7 +328,7 @@ func (t *tenure) propose(m message) {
 	case errors.Is(err, zab.ErrExhausted):
 		t.reason = err.Error()
 	default:
-		t.p.s.fail("Integrity", "server %v: propose %v: %v", t.p.sid, m.first, err)
+		t.p.s.fail(integrity, "server %v: propose %v: %v", t.p.sid, m.first, err)
 	}
 }
 
@@ -325,7 +339,7 @@ func (t *tenure) endIfOver() {
 	if !t.current() || t.machine.Phase() != zab.Stopped && t.reason == "" {
 		return
 	}
-	p.s.tracef("%v END %v: %s", p.sid, t.outcome.State, t.reason)
+	p.s.trace(p.server, line{label: labelStepDown, peer: t.outcome.Vote.Leader, text: t.outcome.State.String() + ": " + t.reason})
 	p.closing = true
 	p.app.stopServing()
 	for sid := range p.s.ensemble.SIDs().All() {
@@ -352,7 +366,7 @@ func (p *process) tenureClosed() {
 	if t.installToken != 0 && !t.noPoint {
 		t.install()
 	}
-	p.disk.staged = nil
+	p.app.tree.discard()
 	p.tenure, p.closing = nil, false
 	p.learnFrom(t.leader != nil, t.phase == zab.Broadcast)
 	p.look()

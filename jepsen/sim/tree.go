@@ -1,13 +1,11 @@
 package sim
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/zabkeeper/zabkeeper/proto"
-	"github.com/zabkeeper/zabkeeper/proto/jute"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 	"github.com/zabkeeper/zabkeeper/znode"
 )
@@ -139,19 +137,6 @@ func (t *tree) scan() uint64 {
 	return sum
 }
 
-// same says how two trees differ, or nothing.
-func (t *tree) same(o *tree) string {
-	switch {
-	case t.applied != o.applied:
-		return fmt.Sprintf("applied %v and %v", t.applied, o.applied)
-	case t.digest != o.digest || t.scan() != o.scan() || t.scan() != t.digest:
-		return fmt.Sprintf("digests %016x (scan %016x) and %016x (scan %016x)", t.digest, t.scan(), o.digest, o.scan())
-	case !maps.Equal(t.sessions, o.sessions):
-		return fmt.Sprintf("sessions %v and %v", t.sessions, o.sessions)
-	}
-	return ""
-}
-
 // orphans returns an ephemeral whose owner has no session, or "" (hazard H-68).
 func (t *tree) orphans() string {
 	for _, owner := range slices.Sorted(maps.Keys(t.ephemerals)) {
@@ -160,116 +145,4 @@ func (t *tree) orphans() string {
 		}
 	}
 	return ""
-}
-
-// image is a snapshot: a tree at one point, cut into chunks.
-type image struct {
-	at     zxid.Point
-	chunks [][]byte
-}
-
-// chunkNodes is how many nodes go into one chunk.
-const chunkNodes = 12
-
-// image takes a snapshot.
-func (t *tree) image() *image {
-	img := &image{at: t.applied}
-	var b []byte
-	for i, id := range slices.Sorted(maps.Keys(t.sessions)) {
-		if i == 0 {
-			b = jute.AppendInt(b, int32(len(t.sessions)))
-		}
-		b = jute.AppendLong(b, int64(id))
-		b = jute.AppendInt(b, t.sessions[id])
-	}
-	if b == nil {
-		b = jute.AppendInt(b, 0)
-	}
-	b = jute.AppendLong(b, int64(t.digest))
-	img.chunks = append(img.chunks, b)
-	b = nil
-	for i, path := range slices.Sorted(maps.Keys(t.nodes)) {
-		if i > 0 && i%chunkNodes == 0 {
-			img.chunks = append(img.chunks, b)
-			b = nil
-		}
-		b = appendNode(b, path, t.nodes[path])
-	}
-	img.chunks = append(img.chunks, b)
-	return img
-}
-
-func appendNode(b []byte, path string, n *znode.Node) []byte {
-	b = jute.AppendString(b, path)
-	b = jute.AppendBuffer(b, n.Data)
-	b = jute.AppendCount(b, len(n.ACL))
-	for _, a := range n.ACL {
-		b = jute.AppendInt(b, int32(a.Perms))
-		b = jute.AppendString(b, a.ID.Scheme)
-		b = jute.AppendString(b, a.ID.ID)
-	}
-	for _, v := range []int64{
-		int64(n.Czxid), int64(n.Mzxid), int64(n.Pzxid), n.Ctime, n.Mtime, int64(n.Version),
-		int64(n.Aversion), int64(n.Created), int64(n.NumChildren), int64(n.Owner),
-	} {
-		b = jute.AppendLong(b, v)
-	}
-	return b
-}
-
-var errImage = errors.New("sim: damaged snapshot")
-
-// staging receives a snapshot.
-type staging struct {
-	t     *tree
-	begun bool
-	want  uint64
-}
-
-func newStaging(at zxid.Point) *staging {
-	s := &staging{t: emptyTree()}
-	s.t.applied = at
-	return s
-}
-
-// write takes the next chunk.
-func (s *staging) write(chunk []byte) error {
-	c := jute.NewCursor(chunk)
-	if !s.begun {
-		s.begun = true
-		for range c.Int() {
-			id := proto.SessionID(c.Long())
-			s.t.sessions[id] = c.Int()
-		}
-		s.want = uint64(c.Long())
-		return c.Err()
-	}
-	for len(c.Rest()) > 0 && c.Err() == nil {
-		path, n := readNode(&c)
-		s.t.put(path, n)
-	}
-	return c.Err()
-}
-
-func readNode(c *jute.Cursor) (string, *znode.Node) {
-	n := &znode.Node{}
-	path := c.String()
-	n.Data = slices.Clone(c.Buffer())
-	for range c.Count(1) {
-		n.ACL = append(n.ACL, proto.ACL{Perms: proto.Perms(c.Int()), ID: proto.ID{Scheme: c.String(), ID: c.String()}})
-	}
-	n.Czxid, n.Mzxid, n.Pzxid = zxid.ID(c.Long()), zxid.ID(c.Long()), zxid.ID(c.Long())
-	n.Ctime, n.Mtime = c.Long(), c.Long()
-	n.Version, n.Aversion = int32(c.Long()), int32(c.Long())
-	n.Created, n.NumChildren = int32(c.Long()), int32(c.Long())
-	n.Owner = proto.SessionID(c.Long())
-	return path, n
-}
-
-// finish verifies that everything has come.
-func (s *staging) finish() (*tree, error) {
-	if s.t.digest = s.t.scan(); !s.begun || s.t.digest != s.want {
-		return nil, errImage
-	}
-	return s.t, nil
 }

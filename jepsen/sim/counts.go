@@ -1,0 +1,114 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Fault is a kind of fault.
+type Fault uint8
+
+// Kinds of faults. The nemesis draws from most of them; torn writes and crashes during
+// synchronisation happen on the way.
+const (
+	FaultKill     Fault = iota // the process ends, the page cache stays
+	FaultPower                 // the machine loses power
+	FaultPoint                 // the process ends at one of its next points of persistence
+	FaultSync                  // the process ends while it is synchronised
+	FaultRoom                  // all machines lose power
+	FaultTorn                  // a step was being written when the process ended
+	FaultIsolate               // one server is cut off
+	FaultCamps                 // the ensemble falls in two
+	FaultOneWay                // some directions are closed
+	FaultBridge                // two camps, and one server that reaches both
+	FaultRing                  // everybody reaches a majority, each another one
+	FaultHub                   // everybody reaches one server, hardly anybody else
+	FaultFlap                  // a connection opens and closes
+	FaultReset                 // connections between two servers break
+	FaultDelay                 // packets of one server take long
+	FaultLoss                  // packets between two servers are lost and sent again
+	FaultSlow                  // a server computes slowly
+	FaultPause                 // a process stands still: SIGSTOP, a garbage collector
+	FaultSlowDisk              // a disk takes long
+	FaultWrite                 // a write to the log fails, perhaps half done
+	FaultFsync                 // a sync of the log fails
+	FaultFull                  // the disk is full
+	FaultRead                  // the disk fails to be read at the start
+	FaultClock                 // the time of day jumps
+	FaultWipe                  // a voter comes back with an empty disk
+	numFaults
+)
+
+var faultNames = [numFaults]string{
+	"kill", "power", "point", "sync", "room", "torn", "isolate", "camps", "oneway", "bridge", "ring", "hub", "flap", "reset",
+	"delay", "loss", "slow", "pause", "slowdisk", "write", "fsync", "full", "read", "clock", "wipe",
+}
+
+// String prints the name.
+func (f Fault) String() string { return faultNames[f] }
+
+// Faults lists the kinds.
+func Faults() []Fault {
+	all := make([]Fault, numFaults)
+	for i := range all {
+		all[i] = Fault(i)
+	}
+	return all
+}
+
+// Counts tells whether a run has seen anything worth the name.
+type Counts struct {
+	// Elections ended, Epochs were established, Commits is the length of the committed
+	// history, Acked the writes that a client was told of.
+	Elections, Epochs, Commits, Acked int
+	// Syncs of learners: by DIFF, TRUNC or SNAP; Cuts of a log.
+	Syncs, Diffs, Truncs, Snaps, Cuts int
+	// Crashes of processes, for whatever reason.
+	Crashes int
+	// Faults by kind.
+	Faults [numFaults]int
+}
+
+// Add adds other counts.
+func (c *Counts) Add(o *Counts) {
+	c.Elections += o.Elections
+	c.Epochs += o.Epochs
+	c.Commits += o.Commits
+	c.Acked += o.Acked
+	c.Syncs += o.Syncs
+	c.Diffs += o.Diffs
+	c.Truncs += o.Truncs
+	c.Snaps += o.Snaps
+	c.Cuts += o.Cuts
+	c.Crashes += o.Crashes
+	for i, n := range o.Faults {
+		c.Faults[i] += n
+	}
+}
+
+// String prints the counts in two lines.
+func (c *Counts) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "elections %d, epochs %d, commits %d, acknowledged %d, synchronised %d (DIFF %d, TRUNC %d, SNAP %d), cuts %d, crashes %d\nfaults:",
+		c.Elections, c.Epochs, c.Commits, c.Acked, c.Syncs, c.Diffs, c.Truncs, c.Snaps, c.Cuts, c.Crashes)
+	for i, n := range c.Faults {
+		fmt.Fprintf(&b, " %v %d", Fault(i), n)
+	}
+	return b.String()
+}
+
+// sync counts how learners are synchronised.
+func (c *Counts) sync(leader bool, how string) {
+	if !leader {
+		return
+	}
+	c.Syncs++
+	switch {
+	case strings.HasPrefix(how, "DIFF"):
+		c.Diffs++
+	case strings.HasPrefix(how, "TRUNC"):
+		c.Truncs++
+	case strings.HasPrefix(how, "SNAP"):
+		c.Snaps++
+	}
+}

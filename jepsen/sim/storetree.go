@@ -1,0 +1,147 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/rs/zerolog"
+
+	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+	"github.com/zabkeeper/zabkeeper/znode"
+	"github.com/zabkeeper/zabkeeper/znode/store"
+)
+
+// storeTree is a state in the real store, on the file system of the simulated disk.
+type storeTree struct {
+	*store.Store
+	d *disk
+}
+
+const (
+	treeDir     = "/tree"
+	stagingName = "snapshot"
+	// Small budgets: opening a store must be cheap.
+	treeBlockBytes = 64 << 10
+	treeTableBytes = 256 << 10
+	treeChunkBytes = 2 << 10
+)
+
+// openStore opens the store of a disk.
+func (d *disk) openStore() *storeTree {
+	s, err := store.Open(store.Config{
+		Dir: treeDir, FS: d.fs, CacheBytes: -1, BlockCacheBytes: treeBlockBytes, MemTableBytes: treeTableBytes,
+		Logger: zerolog.Nop(), Fatal: d.fatal,
+	})
+	if err != nil {
+		d.s.fail(stateIsFold, "server %v: the tree does not open: %v", d.sid, err)
+	}
+	return &storeTree{Store: s, d: d}
+}
+
+// must fails on an error that no fault explains.
+func (t *storeTree) must(err error) {
+	if err != nil {
+		t.d.s.fail(stateIsFold, "server %v: %v", t.d.sid, err)
+	}
+}
+
+func (t *storeTree) at() zxid.Point { return t.Applied() }
+
+func (t *storeTree) sum() uint64 { return t.Digest() }
+
+func (t *storeTree) install(c *znode.Changes, at zxid.Point) { t.must(t.Install(c, at)) }
+
+func (t *storeTree) flush() { t.must(t.Flush()) }
+
+func (t *storeTree) flushed() zxid.Point {
+	at, err := t.Durable()
+	t.must(err)
+	return at
+}
+
+func (t *storeTree) snapshot() snapshot {
+	s, err := t.Snapshot()
+	t.must(err)
+	out := &storeSnapshot{Snapshot: s, t: t}
+	t.d.snapshots = append(t.d.snapshots, out)
+	return out
+}
+
+func (t *storeTree) stage(zxid.Point) staging {
+	s, err := t.Stage(stagingName)
+	t.must(err)
+	return storeStaging{s}
+}
+
+func (t *storeTree) replace(in staging) {
+	t.must(t.Replace(in.(storeStaging).Staging)) //nolint:errcheck // stage made it
+}
+
+func (t *storeTree) resume(zxid.Point) bool {
+	err := t.ReplaceFrom(stagingName)
+	if errors.Is(err, store.ErrNotStaged) {
+		return false
+	}
+	t.must(err)
+	return true
+}
+
+func (t *storeTree) discard() { t.must(t.DiscardStaged("")) }
+
+func (t *storeTree) differs(ref *tree) string {
+	totals, err := t.Scan()
+	switch {
+	case err != nil:
+		return err.Error()
+	case totals.At != ref.applied:
+		return fmt.Sprintf("applied %v and %v", totals.At, ref.applied)
+	case totals.Digest != ref.digest || ref.scan() != ref.digest:
+		return fmt.Sprintf("digests %016x and %016x (scan %016x)", totals.Digest, ref.digest, ref.scan())
+	}
+	sessions := map[proto.SessionID]int32{}
+	t.Sessions(func(id proto.SessionID, timeout int32) bool {
+		sessions[id] = timeout
+		return true
+	})
+	return sameSessions(sessions, ref.sessions)
+}
+
+// close gives back what the store holds, without a flush: its process has ended.
+func (t *storeTree) close() {
+	for _, s := range t.d.snapshots {
+		s.close()
+	}
+	t.d.snapshots = nil
+	_ = t.Close() // what it writes no longer reaches this disk
+}
+
+// storeSnapshot is a snapshot of the store.
+type storeSnapshot struct {
+	*store.Snapshot
+	t      *storeTree
+	closed bool
+}
+
+func (s *storeSnapshot) point() zxid.Point { return s.Point() }
+
+func (s *storeSnapshot) next() (chunk []byte, done bool) {
+	chunk, done, err := s.Next(treeChunkBytes)
+	s.t.must(err)
+	return slices.Clone(chunk), done
+}
+
+func (s *storeSnapshot) close() {
+	if !s.closed {
+		s.closed = true
+		s.t.must(s.Close())
+	}
+}
+
+// storeStaging is a snapshot on its way into the store.
+type storeStaging struct{ *store.Staging }
+
+func (s storeStaging) write(chunk []byte) error { return s.Write(chunk) }
+
+func (s storeStaging) finish() (zxid.Point, error) { return s.Finish() }
