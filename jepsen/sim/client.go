@@ -34,8 +34,9 @@ func (p *process) beginClients() {
 
 func (c *client) later() {
 	pause := c.p.s.between(2*time.Millisecond, 60*time.Millisecond)
+	pause = time.Duration(float64(pause) * c.p.s.pace)
 	if c.p.s.calm {
-		pause *= 10
+		pause = max(10*pause, 100*time.Millisecond)
 	}
 	c.p.after(pause, func() {
 		c.act()

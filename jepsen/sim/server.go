@@ -3,7 +3,6 @@ package sim
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -314,131 +313,6 @@ func (p *process) turn() {
 	}
 }
 
-// look begins an election.
-func (p *process) look() {
-	d := p.durable()
-	for sid := range p.s.ensemble.Voters().All() {
-		p.judge(sid, &d)
-	}
-	own := fle.Vote{Leader: p.sid, Zxid: d.History.Last().ID, Epoch: d.Current}
-	if d.Untrusted {
-		own.Zxid = zxid.Untrusted
-	}
-	p.looks++
-	p.s.trace(p.server, line{label: labelState, vote: &own, text: fle.Looking.String()})
-	p.fle.Look(own)
-	p.elected()
-	p.electionTick(p.looks)
-}
-
-func (p *process) electionTick(look int) {
-	p.timer(electionTick, func() {
-		if p.looks != look || p.tenure != nil || p.held != nil || p.closing {
-			return
-		}
-		p.fle.Tick()
-		p.expireHellos()
-		p.elected()
-		p.electionTick(look)
-	})
-}
-
-// elected carries out what the election wants, and ends it when it is over.
-func (p *process) elected() {
-	rd := p.fle.Ready()
-	for _, n := range rd.Messages {
-		p.s.net.notify(n)
-	}
-	if rd.Outcome != nil && p.tenure == nil && p.held == nil {
-		p.s.counts.Elections++
-		p.s.trace(p.server, line{
-			label: labelElected, vote: &rd.Outcome.Vote, n: int64(rd.Outcome.Round), set: rd.Outcome.Supporters,
-			text: rd.Outcome.State.String(),
-		})
-		p.holdBack(rd.Outcome)
-	}
-}
-
-// Learners that a leader refused more often than patientRefusals wait before they try again, as in
-// quorum/peer.
-const (
-	patientRefusals = 3
-	firstBackOff    = 20 * time.Millisecond
-	lastBackOff     = time.Second
-)
-
-// holdBack begins the role, if need be after a while.
-func (p *process) holdBack(outcome *fle.Outcome) {
-	over := p.refusals - patientRefusals
-	if over < 0 || outcome.State == fle.Leading {
-		p.beginTenure(outcome)
-		return
-	}
-	p.held = outcome
-	p.timer(min(firstBackOff<<min(over, 10), lastBackOff), func() {
-		p.held = nil
-		p.beginTenure(outcome)
-	})
-}
-
-// elsewhere handles what no role takes.
-func (p *process) elsewhere(m message) {
-	switch m.kind {
-	case evNotification:
-		p.fle.Step(m.note)
-	case evReachable:
-		p.reachable(m)
-	case evLinkUp:
-		p.hellos = append(p.hellos, &hello{link: m.link, sid: m.sid, since: p.s.now})
-	case evReceived:
-		for _, h := range p.hellos {
-			if h.link != m.link {
-				continue
-			}
-			if h.msgs = append(h.msgs, m.msgs...); len(h.msgs) > maxHelloMessages {
-				p.dismiss(h)
-			}
-			break
-		}
-	case evLinkDown:
-		p.hellos = slices.DeleteFunc(p.hellos, func(h *hello) bool { return h.link == m.link })
-	default: // of a role that is over
-	}
-}
-
-func (p *process) dismiss(h *hello) {
-	p.hellos = slices.DeleteFunc(p.hellos, func(o *hello) bool { return o == h })
-	h.link.hangup(p)
-}
-
-func (p *process) expireHellos() {
-	for _, h := range slices.Clone(p.hellos) {
-		if p.s.now-h.since > patience {
-			p.dismiss(h)
-		}
-	}
-}
-
-func (p *process) reachable(m message) {
-	if m.up && !m.incarnation.IsZero() {
-		p.seen[m.sid] = m.incarnation
-		d := p.durable()
-		p.judge(m.sid, &d)
-	}
-	p.fle.Reach(m.sid, m.up)
-}
-
-// judge tells the election whether a voter is the one that was once synchronised.
-func (p *process) judge(sid quorum.SID, d *zab.Durable) {
-	strange := false
-	for _, k := range d.Known {
-		if k.SID == sid && !p.seen[sid].IsZero() && k.Incarnation != p.seen[sid] {
-			strange = true
-		}
-	}
-	p.fle.Distrust(sid, strange)
-}
-
 // durable is what the disk says when a role starts, or what a mutant makes of it.
 func (p *process) durable() zab.Durable {
 	d := p.disk.log.Durable()
@@ -452,22 +326,5 @@ func (p *process) durable() zab.Durable {
 func (p *process) drained() {
 	if p.closing {
 		p.tenureClosed()
-	}
-}
-
-// learnFrom keeps a server that cannot lead out of the way of one that could.
-func (p *process) learnFrom(led, established bool) {
-	p.refusals++
-	if led || established {
-		p.refusals = 0
-	}
-	if !led || established {
-		p.failures = 0
-		return
-	}
-	p.failures++
-	if p.failures >= 2 {
-		ticks := int(tickTime / electionTick)
-		p.fle.Abstain(ticks + p.s.rng.IntN(ticks*p.failures+1))
 	}
 }

@@ -31,19 +31,19 @@ type shape struct {
 // parseShape reads a shape.
 func parseShape(text string) (shape, error) {
 	sh := shape{text: text}
-	bad := func(what string) (shape, error) { return shape{}, fmt.Errorf("sim: shape %q: %s", text, what) }
+	bad := func(what string) error { return fmt.Errorf("sim: shape %q: %s", text, what) }
 	voters, observers, with := strings.Cut(text, "+")
 	if with {
 		n, err := strconv.Atoi(observers)
 		if err != nil || n < 0 || n > maxObservers {
-			return bad(fmt.Sprintf("between 0 and %d observers", maxObservers))
+			return shape{}, bad(fmt.Sprintf("between 0 and %d observers", maxObservers))
 		}
 		sh.observers = n
 	}
 	if !strings.ContainsAny(voters, ",/") {
 		n, err := strconv.Atoi(voters)
 		if err != nil || n < 1 || n > maxVoters {
-			return bad(fmt.Sprintf("between 1 and %d voters", maxVoters))
+			return shape{}, bad(fmt.Sprintf("between 1 and %d voters", maxVoters))
 		}
 		sh.voters = n
 		return sh, nil
@@ -53,7 +53,7 @@ func parseShape(text string) (shape, error) {
 		for w := range strings.SplitSeq(group, ",") {
 			n, err := strconv.Atoi(w)
 			if err != nil || n < 0 || n > maxWeight {
-				return bad(fmt.Sprintf("weights are between 0 and %d", maxWeight))
+				return shape{}, bad(fmt.Sprintf("weights are between 0 and %d", maxWeight))
 			}
 			weights = append(weights, n)
 		}
@@ -61,7 +61,7 @@ func parseShape(text string) (shape, error) {
 		sh.voters += len(weights)
 	}
 	if sh.voters > maxVoters {
-		return bad(fmt.Sprintf("between 1 and %d voters", maxVoters))
+		return shape{}, bad(fmt.Sprintf("between 1 and %d voters", maxVoters))
 	}
 	return sh, nil
 }

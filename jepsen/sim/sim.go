@@ -95,7 +95,8 @@ type simulation struct {
 
 	ensemble *quorum.Ensemble
 	limits   zab.Limits
-	keep     int // entries that a trim leaves in the log
+	keep     int     // entries that a trim leaves in the log
+	pace     float64 // of the clients: what their pauses are multiplied with
 	servers  []*server
 	net      *network
 	nemesis  nemesis
@@ -194,6 +195,7 @@ func (s *simulation) drawLimits() {
 		s.limits.HandOver = zxid.Counter(30 + s.rng.IntN(300))
 	}
 	s.keep = s.rng.IntN(60)
+	s.pace = []float64{0.7, 1, 3, 8}[s.rng.IntN(4)]
 }
 
 // run works through the schedule: first with faults, then without until all agree.

@@ -61,19 +61,24 @@ func TestPartialPartitions(t *testing.T) {
 	}{
 		{
 			"the best reaches one of the others, who all reach each other", everybody,
-			[][2]quorum.SID{{1, 2}, {1, 3}, {1, 4}, {2, 3}, {2, 4}, {3, 4}, {1, 5}}, []quorum.SID{1, 2, 3, 4},
+			[][2]quorum.SID{{1, 2}, {1, 3}, {1, 4}, {2, 3}, {2, 4}, {3, 4}, {1, 5}},
+			[]quorum.SID{1, 2, 3, 4},
 		},
 		{
 			"all reach one server and nobody else", everybody,
-			[][2]quorum.SID{{1, 2}, {1, 3}, {1, 4}, {1, 5}}, everybody,
+			[][2]quorum.SID{{1, 2}, {1, 3}, {1, 4}, {1, 5}},
+			everybody,
 		},
 		{
 			"a ring", everybody,
-			[][2]quorum.SID{{1, 2}, {2, 3}, {3, 4}, {4, 5}, {1, 5}}, everybody,
+			[][2]quorum.SID{{1, 2}, {2, 3}, {3, 4}, {4, 5}, {1, 5}},
+			everybody,
 		},
 		{
-			"a chain with the best at its end", []quorum.SID{1, 2, 3},
-			[][2]quorum.SID{{1, 2}, {1, 3}}, []quorum.SID{1, 2, 3},
+			"a chain with the best at its end",
+			[]quorum.SID{1, 2, 3},
+			[][2]quorum.SID{{1, 2}, {1, 3}},
+			[]quorum.SID{1, 2, 3},
 		},
 	}
 	for _, tt := range tests {
