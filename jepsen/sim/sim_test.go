@@ -180,7 +180,7 @@ func TestMutants(t *testing.T) {
 		{"drop-truncation", 1, 300, []string{"ProcessConsistency", "AckMeansDurable"}},
 		{"forget-intent", 1, 300, []string{"StateIsFold"}},
 		{"trust-wiped", 1, 400, []string{"LeaderCompleteness", "CommittedDurability", "QuorumIntersection", "PrefixConsistency"}},
-		{"epoch-first", 250, 1000, []string{"CommittedDurability", "LeaderCompleteness", "PrimaryIntegrity"}},
+		{"epoch-first", 1, 600, []string{"CommittedDurability", "LeaderCompleteness", "PrimaryIntegrity"}},
 	}
 	covered := map[string]bool{}
 	for _, tt := range tests {
