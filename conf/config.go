@@ -60,6 +60,7 @@ type Config struct {
 	// Tree.
 	ExtendedTypes       bool          // nodes with a time to live
 	EnforceQuota        bool          // hard quotas refuse
+	LinearizableReads   bool          // reads wait for a sync
 	ContainerInterval   time.Duration // between two looks for containers and expired nodes to delete
 	ContainersPerMinute int           // deleted at most
 	ContainerNeverUsed  time.Duration // life of a container that never had a child, 0: for ever

@@ -142,6 +142,7 @@ func treeKeys() []key {
 	return []key{
 		loose("extendedTypesEnabled", "true", func(c *Config) *bool { return &c.ExtendedTypes }),
 		loose("enforceQuota", "false", func(c *Config) *bool { return &c.EnforceQuota }),
+		strict("linearizableReads", "false", func(c *Config) *bool { return &c.LinearizableReads }),
 		millis("znode.container.checkIntervalMs", "60000", 1, func(c *Config) *time.Duration { return &c.ContainerInterval }),
 		number("znode.container.maxPerMinute", "10000", 1, math.MaxInt32, func(c *Config) *int { return &c.ContainersPerMinute }),
 		millis("znode.container.maxNeverUsedIntervalMs", "0", 0, func(c *Config) *time.Duration { return &c.ContainerNeverUsed }),

@@ -145,6 +145,7 @@ func TestRefusals(t *testing.T) {
 		{alone + "standaloneEnabled=false", nil, "zoo.cfg:3: standaloneEnabled=false: standaloneEnabled = false then number of participants should be >0"},
 		{alone + "version=xyz", nil, `zoo.cfg:3: version=xyz: version "xyz" is not a hexadecimal zxid`},
 		{alone + "jute.maxbuffer=0", nil, "zoo.cfg:3: jute.maxbuffer=0: must be in 1..2147483647"},
+		{alone + "linearizableReads=true\nreadonlymode.enabled=true", nil, "zoo.cfg:3: linearizableReads=true: a server without a quorum cannot answer linearizable reads: switch readonlymode.enabled off"},
 		{alone + "ssl.crl=true", nil, "zoo.cfg:3: ssl.crl=true: certificate revocation is not supported, and leaving it out silently would be unsafe"},
 		{alone + "quorum.auth.serverRequireSasl=true", nil, "zoo.cfg:3: quorum.auth.serverRequireSasl=true: quorum.auth.enableSasl is disabled, so cannot enable quorum.auth.serverRequireSasl"},
 		{alone + "quorum.auth.enableSasl=true\nquorum.auth.serverRequireSasl=true", nil, "zoo.cfg:4: quorum.auth.serverRequireSasl=true: quorum.auth.learnerRequireSasl is disabled, so cannot enable quorum.auth.serverRequireSasl"},

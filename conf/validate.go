@@ -39,6 +39,9 @@ func (c *Config) checkGuards() error {
 	if on(server) && !on(learner) {
 		return c.refuseKey(server, "%s is disabled, so cannot enable %s", learner, server)
 	}
+	if c.LinearizableReads && c.ReadOnlyMode {
+		return c.refuseKey("linearizableReads", "a server without a quorum cannot answer linearizable reads: switch readonlymode.enabled off")
+	}
 	for _, key := range [...]string{"ssl.crl", "ssl.ocsp", "ssl.quorum.crl", "ssl.quorum.ocsp"} {
 		if on(key) {
 			return c.refuseKey(key, "certificate revocation is not supported, and leaving it out silently would be unsafe")

@@ -7,7 +7,9 @@ func (a *applier) deliver(kind Kind, payload []byte) {
 	switch kind {
 	case KindSync:
 		var t ticket
-		if t, err = decodeTicket(payload); err == nil {
+		if t, err = decodeTicket(payload); err == nil && t.conn == indexConn {
+			a.indexed(t.number)
+		} else if err == nil {
 			a.synced(t)
 		}
 	case KindRevalidate:
@@ -41,6 +43,7 @@ func (a *applier) synced(t ticket) {
 		c.proven--
 		return
 	}
+	c.proveReads()
 	c.runReady(a.s.cfg.MaxOutput) // reads that wait for the client to take output
 	if c.closed || c.queue.len() == 0 {
 		return
@@ -63,7 +66,7 @@ func (a *applier) synced(t ticket) {
 	a.flag(c)
 }
 
-// proveSyncs lets the syncs ahead of the first write be answered: the leader handled them
+// proveSyncs lets the syncs, and the linearizable reads, ahead of the first write be answered: the leader handled them
 // before that write, which is committed, so that everything they wait for is applied. Their own
 // answers travel behind a commit that may cover the write as well, and come too late to be
 // waited for. The caller holds c.mu.
@@ -75,6 +78,8 @@ func (c *conn) proveSyncs() {
 		case forSync:
 			r.wait = ready
 			c.proven++
+		case forIndex:
+			r.wait = ready
 		case ready:
 		}
 	}

@@ -110,6 +110,9 @@ type Config struct {
 	// EagerACLCheck refuses writes that the tree of this server does not permit before the
 	// leader is asked.
 	EagerACLCheck bool
+	// LinearizableReads lets every read wait until the tree shows all that was committed before it
+	// arrived, as a sync would. A server that has no leader then serves nobody: ServeReadOnly has no effect.
+	LinearizableReads bool
 	// EnforceQuota refuses what would exceed a hard quota and logs soft ones.
 	EnforceQuota bool
 	// AllowWord says whether a four-letter word may be executed. Default: ruok, srvr, stat,

@@ -31,6 +31,7 @@ type conn struct {
 	tickets  uint64
 	exchange *auth.Exchange // nil before the first SASL token
 	holds    holding        // what the request being handled has taken of the throttle
+	indexing bool           // this burst has linearizable reads
 	full     bool           // the queue or the output is so full that reading must wait
 
 	// Set by the reader before the connection is registered or a question about it
@@ -75,7 +76,8 @@ type conn struct {
 	room    sync.Cond
 	waiting bool
 	queue   queue
-	owed    int // the costs in queue
+	joined  uint64 // the last sync that linearizable reads wait for
+	owed    int    // the costs in queue
 	// queued is the length of queue, for the reader: only it adds.
 	queued atomic.Int32
 	out    []byte // not yet handed to a write
@@ -228,6 +230,10 @@ func (c *conn) endBurst() {
 // already: a commit may come back at once. A closed connection submits nothing, so that all
 // it ever submitted is ahead of what a successor of it submits.
 func (c *conn) submit() {
+	if c.indexing {
+		c.indexing = false
+		c.s.index.ask()
+	}
 	if len(c.forwards) == 0 {
 		return
 	}

@@ -31,7 +31,11 @@ func (r *request) lookups() int {
 // before it is answered, and nothing behind it is handled before it is, so that it can take its
 // time, and the tree's lock for short moments only.
 func (c *conn) readLong(r *request, lookups int) bool {
-	if c.queued.Load() > 0 {
+	if c.s.index != nil && linear(r.op) {
+		if !c.awaitIndex() {
+			return false
+		}
+	} else if c.queued.Load() > 0 {
 		c.submit()
 		c.flush()
 		if !c.awaitAnswers() {

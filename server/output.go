@@ -123,8 +123,9 @@ func (c *conn) runReady(limit int) {
 			break
 		}
 		c.answer(r)
-		now = c.s.now()
-		l.add(1, now-r.since)
+		if now = c.s.now(); !r.silent {
+			l.add(1, now-r.since)
+		}
 		c.dequeue()
 	}
 	c.s.stats.sent.Add(l.count)

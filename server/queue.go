@@ -16,6 +16,8 @@ const (
 	forCommit
 	// forSync requests wait for the leader's answer.
 	forSync
+	// forIndex requests are linearizable reads and wait for the server's next sync.
+	forIndex
 )
 
 // request is one request of a client from the moment it is decoded until it is
@@ -29,7 +31,7 @@ type request struct {
 	fixed bool
 	// last closes the connection behind the answer.
 	last bool
-	// silent ends without an answer; only of a last request.
+	// silent ends without an answer.
 	silent bool
 	code   proto.Code
 	zxid   zxid.ID
@@ -45,7 +47,7 @@ type request struct {
 	// glance of a long multiRead, or nil.
 	aside  follower
 	who    *identity
-	ticket uint64 // of a sync
+	ticket uint64 // of a sync, or the number of the server's sync
 	since  int64  // ns, see Server.now
 	holds  holding
 }

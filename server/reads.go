@@ -14,7 +14,9 @@ import (
 // the tree as it is. The caller holds the tree's lock and c.mu.
 func (c *conn) answer(r *request) {
 	if r.silent {
-		c.lastAnswer()
+		if r.last {
+			c.lastAnswer()
+		}
 		return
 	}
 	c.catchUp()

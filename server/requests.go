@@ -97,6 +97,10 @@ func (c *conn) read(r *request, malformed error) bool {
 		return c.readLong(r, lookups)
 	}
 	r.cost += c.warm(r)
+	if c.s.index != nil && linear(r.op) {
+		c.queueLinear(r)
+		return true
+	}
 	return c.put(r)
 }
 

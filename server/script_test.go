@@ -111,6 +111,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 			}
 			c.EagerACLCheck, c.EnforceQuota = d.HasArg("eager"), d.HasArg("enforce-quota")
 			c.SkipACL = d.HasArg("skip-acl")
+			c.LinearizableReads = d.HasArg("linearizable")
 			if d.HasArg("all-words") {
 				c.AllowWord = func(string) bool { return true }
 			}

@@ -38,6 +38,8 @@ type Server struct {
 	throttle *throttle
 	bucket   *bucket
 	locals   *locals
+	// index is nil unless reads are linearizable.
+	index *readIndex
 	// sessionCount is the number of sessions in the tree; written by the applier.
 	sessionCount atomic.Int64
 	// era counts housekeeping rounds, from 1. Connections store it when they see traffic.
@@ -92,6 +94,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if t := cfg.Throttle; t != nil {
 		s.throttle, s.bucket = newThrottle(*t), newBucket(*t, s.now())
+	}
+	if cfg.LinearizableReads {
+		s.index = &readIndex{s: s}
 	}
 	if cfg.Secure != nil {
 		s.handshakes = cfg.Secure.handshakes()
@@ -243,7 +248,11 @@ const readOnlyMode = "read-only"
 // ServeReadOnly opens the server, which has no leader, for clients that are content with reads
 // of what is applied, once everything handed to Commit before is. StopServing ends it, and with
 // it all its connections (spec semantics 10.2).
-func (s *Server) ServeReadOnly() { s.serve(readOnlyMode, true) }
+func (s *Server) ServeReadOnly() {
+	if s.index == nil {
+		s.serve(readOnlyMode, true)
+	}
+}
 
 func (s *Server) serve(role string, readOnly bool) {
 	s.mu.Lock()
@@ -263,6 +272,9 @@ func (s *Server) open(role string, readOnly bool, reign uint64) {
 	}
 	if highest != 0 && (s.lastID == 0 || highest > s.lastID) {
 		s.lastID = highest
+	}
+	if s.index != nil {
+		s.index.reset()
 	}
 	s.serving, s.readOnly, s.role = true, readOnly, role
 	s.locals.rearm()
@@ -286,6 +298,9 @@ func (s *Server) StopServing(reason string) {
 		if c.joining { // the others have asked for nothing yet and may wait
 			c.kill(reason)
 		}
+	}
+	if s.index != nil {
+		s.index.reset()
 	}
 	clear(s.sessions)
 	if s.readOnly && !s.cfg.LocalSessions { // no leader would take a write of theirs

@@ -268,6 +268,7 @@ func (n *Node) serverConfig() server.Config {
 		SkipACL:                c.SkipACL, Schemes: n.schemes(),
 		EagerACLCheck:     c.EagerACLCheck && !c.Standalone, // there is nobody else to ask
 		EnforceQuota:      c.EnforceQuota,
+		LinearizableReads: c.LinearizableReads,
 		Secure:            n.secureConfig(),
 		ExtendedTypes:     c.ExtendedTypes,
 		ContainerInterval: c.ContainerInterval, ContainersPerMinute: c.ContainersPerMinute,

@@ -74,3 +74,42 @@ func TestSyncThroughLearners(t *testing.T) {
 		}
 	}
 }
+
+// With linearizableReads a read needs no sync (hazard H-63).
+func TestLinearizableReadAtADeposedLeader(t *testing.T) {
+	e, conn := deposed(t, zktest.Set("linearizableReads", "true"))
+	zktest.Eventually(t, "read", func() error {
+		data, _, err := conn.Get("/x")
+		switch {
+		case err == nil && string(data) != "new":
+			t.Fatalf("/x is %q, and was set to new before it was asked for", data)
+		case err != nil && e.Server(3).State() == fle.Looking:
+			e.Heal()
+		}
+		return err
+	})
+}
+
+// Every server sees at once what was answered anywhere, changes of the leader included.
+func TestLinearizableReadsEverywhere(t *testing.T) {
+	e := zktest.Start(t, 4, zktest.Observers(1), zktest.Set("linearizableReads", "true"))
+	for range 2 {
+		leader := e.Leader(t)
+		writer := e.Connect(t, leader)
+		persist(t, writer, "/x", nil)
+		for _, s := range e.Servers() {
+			conn := e.Connect(t, s)
+			for range 50 {
+				stat, err := writer.Set("/x", nil, -1)
+				must(t, err)
+				if _, got, err := conn.Get("/x"); err != nil || got.Version < stat.Version {
+					t.Fatalf("server %d: version %v (%v), %d was answered before", s.ID, got, err, stat.Version)
+				}
+			}
+		}
+		leader.Stop(t)
+		e.WaitServing(t)
+		leader.Restart(t)
+		e.WaitServing(t)
+	}
+}
