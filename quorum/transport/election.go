@@ -46,11 +46,11 @@ type electionConn struct {
 	err  error // why it was closed; written before done is closed
 
 	// Guarded by voice.mu.
-	heard  bool // the peer has shown that it has our introduction
+	heard  bool // the peer has said something, so it uses this connection
 	proven bool // messages flow both ways, on this connection or the one that it replaced
 	fresh  bool // the last notification has not been repeated on it
-	// older is the connection that this one replaces. It stays until this one is heard, so that
-	// a peer that is about to drop it in favour of this one does not see a gap.
+	// older is the connection that this one replaces, nil once this one is heard. It is closed then
+	// and no sooner: a peer that does not use this one yet would see a gap.
 	older  *electionConn
 	cancel context.CancelCauseFunc // closes it without waiting; nil before run
 }
@@ -152,7 +152,7 @@ func (v *voice) install(s *session) *electionConn {
 	// Whoever dialled has seen in the handshake that messages flow both ways.
 	dialled := s.at != ""
 	c := &electionConn{
-		s: s, wake: make(chan struct{}, 1), done: make(chan struct{}), heard: dialled, proven: dialled, fresh: true,
+		s: s, wake: make(chan struct{}, 1), done: make(chan struct{}), proven: dialled, fresh: true,
 	}
 	v.mu.Lock()
 	old := v.conn
@@ -162,25 +162,19 @@ func (v *voice) install(s *session) *electionConn {
 		s.close()
 		return nil
 	}
-	var obsolete []*electionConn
+	var obsolete *electionConn
 	switch {
 	case old == nil:
-	case dialled:
-		obsolete = append(obsolete, old)
-		if old.older != nil {
-			obsolete = append(obsolete, old.older)
-		}
 	case old.heard:
 		c.older = old
-	default: // keep the one that is known to work
-		c.older, old.older = old.older, nil
-		obsolete = append(obsolete, old)
+	default: // keep the one that was
+		c.older, old.older, obsolete = old.older, nil, old
 	}
 	c.proven = c.proven || old != nil && old.proven // no gap for those who listen to Reachable
 	v.conn, v.renew = c, v.misled(c)
 	v.mu.Unlock()
-	for _, o := range obsolete {
-		o.close(ErrReplaced)
+	if obsolete != nil {
+		obsolete.close(ErrReplaced)
 	}
 	v.report()
 	return c
@@ -237,6 +231,7 @@ func (v *voice) lost(c *electionConn) {
 		v.conn.older = nil
 	default:
 		if v.conn = c.older; v.conn != nil {
+			v.renew = v.renew || v.misled(v.conn)
 			v.conn.fresh = true
 			signal(v.conn.wake)
 		}
@@ -284,7 +279,7 @@ func (v *voice) read(c *electionConn) error {
 	}
 }
 
-// prove notes that the peer has our introduction, since it speaks, and reports whether what it
+// prove notes that the peer uses the connection, since it speaks, and reports whether what it
 // says counts: what comes late on a connection that was replaced is repeated on the new one.
 func (v *voice) prove(c *electionConn) (current bool) {
 	v.mu.Lock()

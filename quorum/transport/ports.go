@@ -28,7 +28,8 @@ type port struct {
 
 var channels = [...]peerwire.Channel{peerwire.Election, peerwire.Learner}
 
-// start serves the listeners given, and opens others at the addresses that remain.
+// start serves the listeners given and opens others at the addresses that remain, those of the
+// membership at the start.
 func (p *ports) start(ctx context.Context) error {
 	for _, ch := range channels {
 		given := p.t.cfg.QuorumListeners
@@ -39,9 +40,8 @@ func (p *ports) start(ctx context.Context) error {
 			p.add(ctx, ch, p.t.ownAddresses(p.t.cfg.Membership, ch), given...)
 		}
 	}
-	now := p.t.membership()
 	for _, ch := range channels {
-		for _, address := range p.t.ownAddresses(now, ch) {
+		for _, address := range p.t.ownAddresses(p.t.cfg.Membership, ch) {
 			if p.serves(ch, address) {
 				continue
 			}
