@@ -101,9 +101,9 @@ func (o Op) String() string {
 	return string(b)
 }
 
-// isWrite reports whether the operation, when acknowledged, is a transaction whose zxid the reply
+// Write reports whether the operation, when acknowledged, is a transaction whose zxid the reply
 // named.
-func (o Op) isWrite() bool {
+func (o Op) Write() bool {
 	switch o.Kind {
 	case KindSet, KindCAS, KindCreate, KindSequence, KindGuard, KindRegister, KindTransfer, KindEnqueue, KindDequeue, KindChange:
 		return true
@@ -217,7 +217,7 @@ func Count(h []Op) map[string]Counts {
 func LongestGap(h []Op, until int64) (gap, at int64) {
 	var done []int64
 	for _, o := range h {
-		if o.isWrite() && o.Outcome == OK && o.Return <= until {
+		if o.Write() && o.Outcome == OK && o.Return <= until {
 			done = append(done, o.Return)
 		}
 	}

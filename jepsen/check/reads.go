@@ -10,7 +10,7 @@ import (
 // had returned has the higher zxid, whatever the keys, and no two have the same.
 func WriteOrder(h []Op) []Violation {
 	v := violations{check: "write-order"}
-	writes := byCall(h, func(o Op) bool { return o.isWrite() && o.Outcome == OK && o.Zxid != 0 })
+	writes := byCall(h, func(o Op) bool { return o.Write() && o.Outcome == OK && o.Zxid != 0 })
 	returned := slices.Clone(writes)
 	slices.SortStableFunc(returned, func(a, b Op) int { return cmp.Compare(a.Return, b.Return) })
 	seen := map[int64]Op{}

@@ -1,7 +1,8 @@
 // Command torture runs an ensemble of real server processes, lets clients use it while a nemesis
-// kills and stops servers, and judges everything that the clients saw.
+// hurts servers, their network, disks and clocks, and judges everything that the clients saw.
 //
 //	go run ./jepsen/cmd/torture --binary ./zabkeeper --minutes 5 --seed 7
+//	go run ./jepsen/cmd/torture --binary ./zabkeeper --minutes 30 --nemesis partition,kill --report reports
 //	go run ./jepsen/cmd/torture --apache --minutes 2
 //
 // It prints the seed, a line of progress every few seconds, and a report. On a violation it keeps
@@ -60,6 +61,12 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	r.print(stdout)
+	if opt.report != "" {
+		if err := r.publish(opt.report); err != nil {
+			fmt.Fprintln(stderr, "torture:", err)
+			return 1
+		}
+	}
 	if !r.clean() {
 		return 1
 	}
@@ -86,6 +93,7 @@ func parse(args []string, stdout, stderr io.Writer) (options, error) {
 	f.StringVar(&o.workloads, "workloads", workload.All, "workloads")
 	f.DurationVar(&o.gap, "gap", 4*time.Second, "mean time between acts")
 	f.DurationVar(&o.hold, "hold", 4*time.Second, "longest time between hurting and healing")
+	f.StringVar(&o.report, "report", "", "`directory` for a report with plots, torture-SEED.html, and the history beside it")
 	f.StringVar(&o.dir, "dir", "", "`directory` for everything, kept; default a temporary one, kept after a failure")
 	if err := f.Parse(args); err != nil {
 		return o, err

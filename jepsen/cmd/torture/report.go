@@ -21,6 +21,7 @@ type report struct {
 	dir        string
 	kept       bool // dir stays
 	took       time.Duration
+	ended      time.Time
 	history    []check.Op
 	events     []nemesis.Event
 	gap, gapAt int64      // ns

@@ -19,6 +19,7 @@ import (
 type options struct {
 	launch    cluster.Launch
 	dir       string // empty: a temporary one
+	report    string // directory of reports; empty: none
 	servers   int
 	tick      time.Duration
 	session   time.Duration // timeout
@@ -74,6 +75,7 @@ func torture(ctx context.Context, opt options) (*report, error) {
 		err = errors.Join(err, r.cluster.rescue())
 	}
 	err = errors.Join(err, r.cluster.unmount())
+	r.report.ended = time.Now()
 	if err == nil {
 		err = r.report.keep()
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -92,6 +93,15 @@ func short(t *testing.T, opt options, must []nemesis.Kind) {
 		t.Errorf("the oracle was asked for little: %+v", o)
 	}
 	t.Log(out.String())
+	dir := t.TempDir()
+	if err := r.publish(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, ext := range []string{"html", "jsonl.gz"} {
+		if text, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("torture-%d.%s", opt.seed, ext))); err != nil || len(text) < 1000 {
+			t.Errorf("the report's %s has %d bytes, %v", ext, len(text), err)
+		}
+	}
 }
 
 func TestCommandLine(t *testing.T) {
