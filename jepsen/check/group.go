@@ -8,20 +8,17 @@ import (
 
 // Groups demands that what watchers know of a group is true: a view has no members that nobody
 // registered, and, where headers name exactly the state of a reply, has every member that was
-// registered by then and was still served later. In the end, when nobody comes and goes any more,
+// registered by then and whose session was served in the same or a later state: it was alive. That it
+// was served at a later time proves nothing, for a server may not know yet that a session is over. In the end, when nobody comes and goes any more,
 // what a watcher believes, who looked only when an event told it to, is what every server holds: a
 // single lost event would leave it wrong.
 func Groups(h []Op, f Final, exact bool) []Violation {
 	v := violations{check: "groups"}
-	served := map[int64]int64{} // session -> call of the last operation that was served
-	ended := map[int64]int64{}  // session -> call of its end
+	served := map[int64]int64{} // session -> the latest state in which it was served
 	members := map[string]Op{}
 	for _, o := range h {
-		switch {
-		case o.Kind == KindEnd:
-			ended[o.Session] = o.Call
-		case o.Outcome == OK:
-			served[o.Session] = max(served[o.Session], o.Call)
+		if o.Outcome == OK && o.Kind != KindEnd {
+			served[o.Session] = max(served[o.Session], o.Zxid)
 		}
 		if o.Kind == KindRegister {
 			members[o.Path] = o
@@ -43,7 +40,7 @@ func Groups(h []Op, f Final, exact bool) []Violation {
 			}
 		}
 		if o.Kind == KindView && exact {
-			missing(&v, o, names, members, served, ended)
+			missing(&v, o, names, members, served)
 		}
 		if o.Kind == KindBelief {
 			believed(&v, o, names, f)
@@ -53,15 +50,11 @@ func Groups(h []Op, f Final, exact bool) []Violation {
 }
 
 // missing demands the members that were certainly there.
-func missing(v *violations, o Op, names []string, members map[string]Op, served, ended map[int64]int64) {
+func missing(v *violations, o Op, names []string, members map[string]Op, served map[int64]int64) {
 	for _, path := range slices.Sorted(maps.Keys(members)) {
 		m := members[path]
 		name, in := strings.CutPrefix(path, o.Key+"/")
-		if !in || m.Outcome != OK || m.Zxid > o.Zxid || slices.Contains(names, name) {
-			continue
-		}
-		// A session that was served after the view, and had not been told to end before, was alive.
-		if end, over := ended[m.Session]; served[m.Session] > o.Return && (!over || end > o.Return) {
+		if in && m.Outcome == OK && m.Zxid <= o.Zxid && served[m.Session] >= o.Zxid && !slices.Contains(names, name) {
 			v.add("a member was not seen that was registered, and alive", m, o)
 		}
 	}

@@ -27,25 +27,26 @@ const historyBytes = 4 << 20
 
 // History returns the transactions up to and with upTo, from the first one on, as the servers have
 // logged them; upTo must be committed. No server may run. Where a server took a snapshot in place of
-// entries it lacks those; another one must have them. Logs that differ are ErrHistory.
+// entries it lacks those; another one must have them, and the same goes for a log that cannot be read.
+// Logs that differ are ErrHistory.
 //
 // It opens the logs as a server would at its next start. Servers of another make cannot be asked.
 func (c *Cluster) History(upTo zxid.ID) ([]proto.Txn, error) {
 	held := map[zxid.ID]zab.Entry{}
+	var unread []error
 	for _, s := range c.servers {
-		if err := c.readLog(s, upTo, held); err != nil {
-			return nil, fmt.Errorf("cluster: the log of server %d: %w", s.id, err)
+		err := c.readLog(s, upTo, held)
+		if errors.Is(err, ErrHistory) {
+			return nil, err
 		}
-	}
-	if upTo == 0 {
-		return nil, nil
+		unread = append(unread, err)
 	}
 	// Backwards, because each entry names the one before it.
 	var entries []zab.Entry
 	for id := upTo; id != 0; {
 		e, ok := held[id]
 		if !ok {
-			return nil, fmt.Errorf("%w: no server has %v", ErrHistory, id)
+			return nil, errors.Join(append(unread, fmt.Errorf("%w: no server has %v", ErrHistory, id))...)
 		}
 		entries = append(entries, e)
 		id = e.Prev
@@ -68,21 +69,21 @@ func (c *Cluster) readLog(s *server, upTo zxid.ID, held map[zxid.ID]zab.Entry) (
 		NoSync: true, Logger: zerolog.Nop(), Fatal: func(error) {}, // it refuses everything from then on
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("cluster: server %d: %w", s.id, err)
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	history := log.Durable().History
 	for at, end := history.Base.ID, min(history.Last().ID, upTo); at < end; {
 		entries, err := log.Entries(at, end, historyBytes)
 		if err != nil {
-			return err
+			return fmt.Errorf("cluster: server %d: %w", s.id, err)
 		}
 		if len(entries) == 0 {
-			return fmt.Errorf("%w: nothing behind %v", ErrHistory, at)
+			return fmt.Errorf("%w: server %d has nothing behind %v", ErrHistory, s.id, at)
 		}
 		for _, e := range entries {
 			if other, ok := held[e.ID]; ok && other.Hash != e.Hash {
-				return fmt.Errorf("%w: %v differs from that of another server", ErrHistory, e.ID)
+				return fmt.Errorf("%w: %v of server %d differs from that of another server", ErrHistory, e.ID, s.id)
 			}
 			held[e.ID] = e
 		}

@@ -120,7 +120,7 @@ func TestScriptsOfEveryOperation(t *testing.T) {
 		for _, v := range r.Violations {
 			t.Errorf("%d servers: %v", servers, v)
 		}
-		if r.Decisions < 200 || r.Writes < 200 || r.Reads < 500 || r.Events < 20 || r.Unjudged > r.Requests/3 {
+		if r.Decisions < 100 || r.Writes < 100 || r.Reads < 300 || r.Events < 5 || r.Unjudged > r.Requests/3 {
 			t.Errorf("%d servers: little was judged: %+v", servers, *r)
 		}
 		r.Violations = nil
@@ -162,7 +162,7 @@ func answered(t *testing.T, launch cluster.Launch, servers int) ([]proto.Txn, []
 	}
 	w := profile.Weights
 	w.Ensemble, w.Servers = servers > 1, servers
-	for seed := range uint64(12) {
+	for seed := range uint64(6) {
 		for _, step := range differ.Generate(seed, 60, w) {
 			side.Do(step)
 		}

@@ -98,7 +98,8 @@ func (c *client) beginWatch(s *raw, number int64) {
 	s.link.onEvent = func(z zxid.ID, e proto.WatcherEvent) {
 		o := c.op(check.KindEvent, watchedPath)
 		o.Token, o.Path, o.Value = number, e.Path, e.Type.String()
-		s.do(o, func(*check.Op) (zxid.ID, error) { return z, nil })
+		// Servers before 3.9 say -1.
+		s.do(o, func(*check.Op) (zxid.ID, error) { return max(z, 0), nil })
 	}
 	o := c.op(check.KindWatch, watchedPath)
 	o.Token = number

@@ -85,11 +85,11 @@ func short(t *testing.T, opt options, must []nemesis.Kind) {
 		t.Errorf("only %d operations in %v", n, opt.duration)
 	}
 	for name, c := range check.Count(r.history) {
-		if c.OK < 20 {
-			t.Errorf("%s had only %d operations acknowledged", name, c.OK)
+		if c.OK == 0 {
+			t.Errorf("%s had no operation acknowledged", name)
 		}
 	}
-	if o := r.oracle; o == nil || o.Decisions < 300 || o.Writes < 300 || o.Reads < 500 || o.Events == 0 {
+	if o := r.oracle; o == nil || o.Decisions < 100 || o.Writes < 100 || o.Reads < 100 || o.Events == 0 {
 		t.Errorf("the oracle was asked for little: %+v", o)
 	}
 	t.Log(out.String())
