@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"testing"
@@ -285,4 +286,157 @@ func TestForgedNotification(t *testing.T) {
 	if len(s1.notes) != 1 || s1.notes[0].Round != 1 {
 		t.Errorf("heard %+v", s1.notes)
 	}
+}
+
+// A server that the membership does not list is judged like any other where strangers are welcome, and told
+// that its connection stays on the election channel; where they are not it is refused on both.
+func TestStrangersAreJudged(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		sid     quorum.SID
+		channel peerwire.Channel
+		change  func(*peerwire.Hello)
+		want    peerwire.Refusal // where strangers are welcome
+		keep    bool
+	}{
+		{"lower, election", 0, peerwire.Election, nil, peerwire.Accepted, true},
+		{"higher, election", 7, peerwire.Election, nil, peerwire.Accepted, true},
+		{"learner", 7, peerwire.Learner, nil, peerwire.Accepted, false},
+		{"new server", 7, peerwire.Election, func(h *peerwire.Hello) { h.Cluster = quorum.ClusterID{} }, peerwire.Accepted, true},
+		{"other cluster", 7, peerwire.Election, func(h *peerwire.Hello) { h.Cluster = quorum.ClusterID{2} }, peerwire.RefusedCluster, false},
+		{"meant another", 7, peerwire.Learner, func(h *peerwire.Hello) { h.To = 3 }, peerwire.RefusedWrongServer, false},
+	} {
+		for _, admitted := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/admitted=%v", c.name, admitted), func(t *testing.T) {
+				cluster := newCluster(t, 1, 2, 3)
+				address := cluster.addresses[1][0]
+				if c.channel == peerwire.Election {
+					address = cluster.addresses[1][1]
+				}
+				s1 := cluster.start(1, func(cfg *transport.Config) { cfg.Strangers = admitted })
+				want, keep := c.want, c.keep
+				if !admitted {
+					keep = false
+					if want == peerwire.Accepted {
+						want = peerwire.RefusedUnknown
+					}
+				}
+				s := dialStranger(t, address)
+				s.hello(helloOf2(func(h *peerwire.Hello) {
+					h.SID, h.Channel = c.sid, c.channel
+					if c.change != nil {
+						c.change(h)
+					}
+				}))
+				h, err := s.answer()
+				if err != nil || h.Refusal != want || h.Keep != keep {
+					t.Fatalf("answer %+v, %v; want refusal %v, keep %v", h, err, want, keep)
+				}
+				switch {
+				case want != peerwire.Accepted:
+					s.awaitClose()
+					s1.stop()
+					if len(s1.links) != 0 || len(s1.reach) != 0 {
+						t.Errorf("a refused server is connected: %v %v", s1.links, s1.reach)
+					}
+				case c.channel == peerwire.Learner:
+					s1.awaitLink(t, 1)
+				default:
+					s.frame(nil)
+					s1.awaitReach(t, c.sid, true)
+				}
+			})
+		}
+	}
+}
+
+// A member with a lower id is not told to keep the connection by which it asks to be dialled.
+func TestMemberIsDialledBack(t *testing.T) {
+	c := newCluster(t, 1, 2)
+	address := c.addresses[2][1]
+	dialled := make(chan struct{}, 100)
+	c.start(2, welcoming, func(cfg *transport.Config) {
+		cfg.Dial = func(context.Context, string) (net.Conn, error) {
+			dialled <- struct{}{}
+			return nil, errors.New("not now")
+		}
+	})
+	s := dialStranger(t, address)
+	s.hello(helloOf2(func(h *peerwire.Hello) { h.SID, h.To, h.Channel = 1, 2, peerwire.Election }))
+	if h, err := s.answer(); err != nil || h.Keep || h.Refusal != peerwire.Accepted {
+		t.Fatalf("answer %+v, %v", h, err)
+	}
+	s.awaitClose()
+	<-dialled
+}
+
+// Hazard H-39 for strangers: of two that use one sid, the first to connect stays, however many
+// connections either opens, and a stranger that calls again replaces what it had.
+func TestStrangersWithOneSID(t *testing.T) {
+	c := newCluster(t, 1, 2)
+	address := c.addresses[1][1]
+	s1 := c.start(1, welcoming)
+	call := func(incarnation byte) (*stranger, peerwire.Refusal) {
+		s := dialStranger(t, address)
+		s.hello(helloOf2(func(h *peerwire.Hello) {
+			h.SID, h.Channel, h.Incarnation = 7, peerwire.Election, quorum.Incarnation{incarnation}
+		}))
+		h, err := s.answer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s, h.Refusal
+	}
+	first, reason := call(7)
+	if reason != peerwire.Accepted {
+		t.Fatalf("refused: %v", reason)
+	}
+	first.frame(nil)
+	s1.awaitReach(t, 7, true)
+	var silent []*stranger
+	for range 20 {
+		double, reason := call(8)
+		if reason != peerwire.RefusedIncarnation {
+			t.Fatalf("a double was answered %v", reason)
+		}
+		double.awaitClose()
+		again, reason := call(7)
+		if reason != peerwire.Accepted {
+			t.Fatalf("the first was answered %v", reason)
+		}
+		silent = append(silent, again)
+	}
+	for _, s := range silent[:len(silent)-1] {
+		s.awaitClose() // at most one waits to be heard
+	}
+	last := silent[len(silent)-1]
+	last.frame(peerwire.AppendNotification(nil, &fle.Notification{From: 7, To: 1, Round: 3}))
+	s1.awaitNote(t, 7, 3)
+	first.awaitClose()
+	s1.steady(t, 7)
+	s1.await(t, "the first is still the one that is met", func() bool { return s1.inc[7] == quorum.Incarnation{7} })
+	_ = last.conn.Close()
+	s1.awaitReach(t, 7, false)
+	eventually(t, "the next one is accepted when all of the first has gone", func() bool {
+		_, reason := call(8)
+		return reason == peerwire.Accepted
+	})
+}
+
+// A replacement that is never heard does not cost the connection that works.
+func TestSilentReplacement(t *testing.T) {
+	c := newCluster(t, 1, 2)
+	address := c.addresses[1][1]
+	s1 := c.start(1)
+	s2 := c.start(2)
+	exchange(t, 1, 1, 2, map[quorum.SID]*server{1: s1, 2: s2})
+	s := dialStranger(t, address)
+	s.hello(helloOf2(func(h *peerwire.Hello) { h.Channel = peerwire.Election }))
+	if h, err := s.answer(); err != nil || h.Refusal != peerwire.Accepted {
+		t.Fatalf("answer %+v, %v", h, err)
+	}
+	_ = s.conn.Close()
+	exchange(t, 2, 1, 2, map[quorum.SID]*server{1: s1, 2: s2})
+	s1.steady(t, 2)
+	s2.steady(t, 1)
 }
