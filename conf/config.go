@@ -32,6 +32,10 @@ type Config struct {
 	// Memory for the tree, in MiB: nodes ready to be read, 0 for none, and the store's blocks.
 	NodeCacheMb, BlockCacheMb int
 
+	// Space, in MiB: below the reserve the server takes less and less on itself, 0 for never; the
+	// ballast is a file that is given back when the disk is full, 0 for none.
+	DiskReserveMb, DiskBallastMb int
+
 	// Clients.
 	Client                 *quorum.Address // where to listen; nil: serve no clients
 	ListenBacklog          int             // -1: the system's default

@@ -115,6 +115,8 @@ func storageKeys() []key {
 		number("commitLogCount", "500", 1, math.MaxInt32, func(c *Config) *int { return &c.CommitLogCount }),
 		number("nodeCacheSizeMb", "16", 0, maxCacheMb, func(c *Config) *int { return &c.NodeCacheMb }),
 		number("blockCacheSizeMb", "16", 1, maxCacheMb, func(c *Config) *int { return &c.BlockCacheMb }),
+		number("diskReserveMb", "256", 0, maxCacheMb, func(c *Config) *int { return &c.DiskReserveMb }),
+		number("diskBallastMb", "64", 0, maxCacheMb, func(c *Config) *int { return &c.DiskBallastMb }),
 		yesNo("forceSync", "yes", func(c *Config) *bool { return &c.ForceSync }),
 		millis("fsync.warningthresholdms", "1000", 0, func(c *Config) *time.Duration { return &c.FsyncWarning }).yet(),
 		loose("datadir.autocreate", "true", func(c *Config) *bool { return &c.DataDirAutocreate }),

@@ -342,6 +342,9 @@ func (p *primary) request(from Origin, e *envelope) error {
 	}
 	r := &p.asked
 	*r = znode.Request{Session: e.session, Cxid: e.cxid, Op: e.op, Body: e.body, IDs: ids, Timeout: e.timeout}
+	if p.s.full.Load() {
+		r.GrowthCode = proto.CodeThrottledOp
+	}
 	switch e.op {
 	case proto.OpCreateSession:
 		if p.sessions.Known(e.session) { // hazard H-69

@@ -44,6 +44,8 @@ type Server struct {
 	sessionCount atomic.Int64
 	// era counts housekeeping rounds, from 1. Connections store it when they see traffic.
 	era atomic.Int64
+	// full refuses what makes the tree grow, see RefuseGrowth.
+	full atomic.Bool
 	// primary is the leader-side pipeline, nil while this server does not lead.
 	primary atomic.Pointer[primary]
 

@@ -40,6 +40,9 @@ type Request struct {
 	// EphemeralCode is what an ephemeral of a session that the tree does not know is refused
 	// with; CodeOK stands for CodeSessionExpired.
 	EphemeralCode proto.Code
+	// GrowthCode is what creations and changes of data and ACLs are refused with: CodeOK, or that
+	// there is no room for them. Deletions make room.
+	GrowthCode proto.Code
 	// Timeout is the negotiated timeout in ms, for OpCreateSession.
 	Timeout int32
 }
@@ -133,6 +136,9 @@ func (p *Preparer) body(r *Request) (proto.TxnBody, proto.Code) {
 
 // one prepares a request, or one operation of a multi, that concerns one node.
 func (p *Preparer) one(op proto.Op, request proto.Request) (proto.TxnBody, proto.Code) {
+	if code := p.request.GrowthCode; code != proto.CodeOK && op != proto.OpDelete && op != proto.OpCheck {
+		return nil, code
+	}
 	switch request := request.(type) {
 	case *proto.CreateRequest:
 		return p.create(op, request)

@@ -23,6 +23,7 @@ const (
 	evAnswer
 	evStreamDone
 	evStreamFailed
+	evHandOver
 )
 
 // event is one thing that happened; kind says which fields count.

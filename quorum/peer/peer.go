@@ -223,7 +223,7 @@ func (p *Peer) elsewhere(e event) {
 		}
 	case evLinkDown:
 		delete(p.hellos, e.link)
-	case evPersisted, evSubmit, evPropose, evAnswer, evStreamDone, evStreamFailed:
+	case evPersisted, evSubmit, evPropose, evAnswer, evStreamDone, evStreamFailed, evHandOver:
 		// Of a role that is over: its clients have been told by closing them.
 	}
 }

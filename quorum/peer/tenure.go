@@ -229,6 +229,8 @@ func (t *tenure) event(e event) error {
 		}
 	case evStreamDone, evStreamFailed:
 		t.streamEnded(e)
+	case evHandOver:
+		t.handOver(e)
 	}
 	return nil
 }

@@ -55,6 +55,8 @@ type Config struct {
 	CertificatesEvery time.Duration
 	// MaintainEvery is how often the stores are looked after. Default 5 s.
 	MaintainEvery time.Duration
+	// SpaceEvery is how often the free space is looked at. Default 1 s.
+	SpaceEvery time.Duration
 	// Dial, if not nil, opens connections to other servers.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 }
@@ -76,6 +78,8 @@ type Node struct {
 	listener  net.Listener         // nil: serves no clients there
 	secure    net.Listener         // the same by TLS
 	keeper    *keystore.Keeper     // nil: no TLS
+
+	space *space
 
 	// counted is what the log had counted when its statistics were reset, nil if they never were.
 	counted atomic.Pointer[txnlog.Stats]
@@ -121,7 +125,12 @@ func (n *Node) open() error {
 	if err = n.openTLS(); err != nil {
 		return err
 	}
+	n.space = newSpace(n)
+	if err = n.space.check(); err != nil {
+		return err
+	}
 	if n.stores, err = n.openStores(); err != nil {
+		n.space.release(err)
 		return err
 	}
 	if err := n.assemble(); err != nil {
@@ -313,6 +322,7 @@ func (n *Node) sessionByte() byte {
 func (n *Node) fatal(err error) {
 	n.fatalOnce.Do(func() {
 		n.log.Error().Err(err).Msg("fatal: this server stops to keep its promises")
+		n.space.release(err)
 		n.cancel(err)
 		n.cfg.Fatal(err)
 	})
@@ -349,6 +359,7 @@ func (n *Node) run(ctx context.Context) {
 		part("certificates", n.keeper.Run)
 	}
 	part("maintenance", n.maintain)
+	part("space", n.space.watch)
 	n.reportPorts()
 	wg.Wait()
 	stopServer()

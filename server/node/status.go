@@ -66,7 +66,7 @@ func (n *Node) metrics(st peer.Status) []server.Metric {
 		{Name: "epoch", Value: strconv.FormatUint(uint64(st.Epoch), 10)},
 		{Name: "tree_digest", Value: strconv.FormatUint(n.stores.tree.Digest(), 10)},
 		{Name: "log_size", Value: strconv.FormatInt(n.stores.log.Size(), 10)},
-	}, n.tlsMetrics()...)
+	}, append(n.space.metrics(), n.tlsMetrics()...)...)
 }
 
 // Status returns what the peer is doing.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,6 +67,8 @@ type Server struct {
 	config   string // zoo.cfg
 	addrs    addresses
 	log      zerolog.Logger
+
+	free atomic.Int64 // see SetFree
 
 	mu   sync.Mutex
 	disk *vfs.MemFS
@@ -151,6 +154,14 @@ func (e *Ensemble) zooCfg(i int, o options) string {
 // start runs the server, on the given listeners or, at a restart, on new ones at the same ports.
 func (s *Server) start(tb testing.TB, listeners *[3]net.Listener) {
 	tb.Helper()
+	if err := s.tryStart(tb, listeners); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// tryStart is start for servers that may refuse to.
+func (s *Server) tryStart(tb testing.TB, listeners *[3]net.Listener) error {
+	tb.Helper()
 	cfg, err := conf.Load(conf.Input{
 		Name: "zoo.cfg", Text: []byte(s.config),
 		ReadFile: func(string) ([]byte, error) { return fmt.Appendf(nil, "%d\n", s.ID), nil },
@@ -166,18 +177,19 @@ func (s *Server) start(tb testing.TB, listeners *[3]net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, err := node.Start(node.Config{
-		Conf: cfg, Logger: s.log, FS: s.disk,
+		Conf: cfg, Logger: s.log, FS: roomyFS{s.disk, s},
 		Revision: strings.Repeat("0", 40), Built: time.Unix(0, 0),
-		MaintainEvery: 50 * time.Millisecond, CertificatesEvery: 20 * time.Millisecond,
+		MaintainEvery: 50 * time.Millisecond, SpaceEvery: 20 * time.Millisecond, CertificatesEvery: 20 * time.Millisecond,
 		Fatal:          func(err error) { tb.Errorf("server %d: fatal: %v", s.ID, err) },
 		ClientListener: listeners[0], QuorumListener: listeners[1], ElectionListener: listeners[2],
 		Dial: s.ensemble.net.dialer(s),
 	})
 	if err != nil {
-		tb.Fatal(err)
+		return err
 	}
 	s.node = n
 	go s.watch(n)
+	return nil
 }
 
 // watch fails the test when the server ends without having been told to.

@@ -1,0 +1,91 @@
+package zktest_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/go-zookeeper/zk"
+
+	server "github.com/zabkeeper/zabkeeper/server/node"
+	"github.com/zabkeeper/zabkeeper/server/zktest"
+	"github.com/zabkeeper/zabkeeper/zab/disk"
+)
+
+const mib = 1 << 20
+
+// A leader whose disk runs low hands over to one whose does not; where all disks run low,
+// whoever leads refuses what makes the tree grow, and nothing else [H-16].
+func TestLowSpace(t *testing.T) {
+	e := zktest.Start(t, 3, zktest.Set("diskBallastMb", "0"))
+	before := e.Leader(t)
+	before.SetFree(100 * mib)
+	var after *zktest.Server
+	zktest.Eventually(t, "another server leads", func() error {
+		if after = e.Leader(t); after == before {
+			return fmt.Errorf("server %d leads", before.ID)
+		}
+		return nil
+	})
+	e.WaitServing(t)
+	conn := e.Connect(t, before)
+	if _, err := conn.Create("/room", nil, 0, zk.WorldACL(zk.PermAll)); err != nil {
+		t.Fatalf("the leader has room: %v", err)
+	}
+	for _, s := range e.Servers() {
+		s.SetFree(100 * mib)
+	}
+	zktest.Eventually(t, "the tree may not grow", func() error {
+		if _, err := conn.Set("/room", []byte("more"), -1); err == nil || !strings.Contains(err.Error(), "-127") {
+			return fmt.Errorf("set: %v, want ThrottledOp", err)
+		}
+		return nil
+	})
+	e.WaitServing(t)
+	for name, err := range map[string]error{
+		"create": second(conn.Create("/more", nil, 0, zk.WorldACL(zk.PermAll))),
+		"acl":    second(conn.SetACL("/room", zk.WorldACL(zk.PermRead), -1)),
+	} {
+		if err == nil {
+			t.Errorf("%s was not refused", name)
+		}
+	}
+	if _, _, err := conn.Get("/room"); err != nil {
+		t.Errorf("read: %v", err)
+	}
+	if err := conn.Delete("/room", -1); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	for _, s := range e.Servers() {
+		s.SetFree(1000 * mib)
+	}
+	zktest.Eventually(t, "there is room again", func() error {
+		_, err := conn.Create("/more", nil, 0, zk.WorldACL(zk.PermAll))
+		return err
+	})
+	e.WaitEqual(t)
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// A follower whose disk is all but full leaves in order, does not start until there is room, and is
+// then as good as ever. The others go on.
+func TestExhaustedFollowerLeaves(t *testing.T) {
+	e := zktest.Start(t, 3, zktest.Set("diskBallastMb", "0"))
+	s := e.Followers(t)[0]
+	err := s.EndsBy(t, func() { s.SetFree(10 * mib) })
+	if !errors.Is(err, disk.ErrFull) || server.ExitCode(err) != server.ExitStore || !strings.Contains(err.Error(), "free space") {
+		t.Errorf("it ended with %v, exit code %d", err, server.ExitCode(err))
+	}
+	conn := e.Connect(t, e.Leader(t))
+	if _, err := conn.Create("/without", nil, 0, zk.WorldACL(zk.PermAll)); err != nil {
+		t.Errorf("the others: %v", err)
+	}
+	if err := s.Refused(t); !errors.Is(err, disk.ErrFull) || server.ExitCode(err) != server.ExitDataDir || !strings.Contains(err.Error(), "BALLAST") {
+		t.Errorf("refused with %v, exit code %d", err, server.ExitCode(err))
+	}
+	s.SetFree(1000 * mib)
+	s.Restart(t)
+	e.WaitEqual(t)
+}
