@@ -239,7 +239,7 @@ func (r *running) missing(digest uint64) error {
 	return err
 }
 
-// What Pebble itself does not notice before it is too late.
+// What Pebble itself does not notice before it is too late [H-20, H-94].
 func TestDamageIsNamed(t *testing.T) {
 	golden := worn(t)
 	names := files(t, golden, dataDir+"/zabkeeper")

@@ -50,7 +50,7 @@ func (v *volume) GetDiskUsage(string) (vfs.DiskUsage, error) {
 const ballast = dataDir + "/zabkeeper/BALLAST"
 
 // A disk that becomes full from one moment to the next ends the server, and the ballast is given
-// back, so that the server can be started again; it is kept anew when there is room.
+// back, so that the server can be started again; it is kept anew when there is room [H-16].
 func TestFullDiskReleasesTheBallast(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	v := newVolume(mem)

@@ -70,7 +70,7 @@ func TestLowSpace(t *testing.T) {
 func second[T any](_ T, err error) error { return err }
 
 // A follower whose disk is all but full leaves in order, does not start until there is room, and is
-// then as good as ever. The others go on.
+// then as good as ever. The others go on [H-16].
 func TestExhaustedFollowerLeaves(t *testing.T) {
 	e := zktest.Start(t, 3, zktest.Set("diskBallastMb", "0"))
 	s := e.Followers(t)[0]
