@@ -14,14 +14,20 @@ import (
 // single lost event would leave it wrong.
 func Groups(h []Op, f Final, exact bool) []Violation {
 	v := violations{check: "groups"}
-	served := map[int64]int64{} // session -> the latest state in which it was served
+	served := map[life]int64{} // the latest state in which a session was served
+	ends := map[int64]int{}
+	lives := map[string]life{} // of the sessions of members
 	members := map[string]Op{}
 	for _, o := range h {
-		if o.Outcome == OK && o.Kind != KindEnd {
-			served[o.Session] = max(served[o.Session], o.Zxid)
+		of := life{o.Session, ends[o.Session]}
+		switch {
+		case o.Kind == KindEnd:
+			ends[o.Session]++
+		case o.Outcome == OK:
+			served[of] = max(served[of], o.Zxid)
 		}
 		if o.Kind == KindRegister {
-			members[o.Path] = o
+			members[o.Path], lives[o.Path] = o, of
 		}
 	}
 	for _, o := range h {
@@ -40,7 +46,7 @@ func Groups(h []Op, f Final, exact bool) []Violation {
 			}
 		}
 		if o.Kind == KindView && exact {
-			missing(&v, o, names, members, served)
+			missing(&v, o, names, members, func(path string) int64 { return served[lives[path]] })
 		}
 		if o.Kind == KindBelief {
 			believed(&v, o, names, f)
@@ -49,12 +55,19 @@ func Groups(h []Op, f Final, exact bool) []Violation {
 	return v.list
 }
 
+// life is a session between two ends. The id of one that has ended may be given out again, when the
+// clock of a server was put back before it started.
+type life struct {
+	session int64
+	ends    int // of sessions with this id, recorded before
+}
+
 // missing demands the members that were certainly there.
-func missing(v *violations, o Op, names []string, members map[string]Op, served map[int64]int64) {
+func missing(v *violations, o Op, names []string, members map[string]Op, served func(path string) int64) {
 	for _, path := range slices.Sorted(maps.Keys(members)) {
 		m := members[path]
 		name, in := strings.CutPrefix(path, o.Key+"/")
-		if in && m.Outcome == OK && m.Zxid <= o.Zxid && served[m.Session] >= o.Zxid && !slices.Contains(names, name) {
+		if in && m.Outcome == OK && m.Zxid <= o.Zxid && served(path) >= o.Zxid && !slices.Contains(names, name) {
 			v.add("a member was not seen that was registered, and alive", m, o)
 		}
 	}

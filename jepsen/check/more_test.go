@@ -142,6 +142,13 @@ func TestGroups(t *testing.T) {
 		{"an event is lost", "believes in [a b]", func(t *tale) { t.h[9].Value = "a,b" }},
 		{"a member is not believed in", "believes in []", func(t *tale) { t.h[9].Value = "" }},
 	})
+	t.Run("an id that is given out again proves nothing", func(t *testing.T) {
+		story := good()
+		story.h = append(story.h, check.Op{Kind: check.KindOwn, Session: 1, Outcome: check.OK, Zxid: 12, Call: 60, Return: 61})
+		if v := check.Groups(story.h, story.f, true); len(v) > 0 {
+			t.Error(v)
+		}
+	})
 	t.Run("headers that are not exact prove nothing", func(t *testing.T) {
 		story := good()
 		story.h[4].Value = ""

@@ -51,6 +51,7 @@ type Report struct {
 	Reads     int // other replies that were held against the tree
 	Events    int // watch events that were due and came
 	Unjudged  int // replies and transactions that depend on what the log does not tell
+	Reused    int // sessions that got the id of one that had ended
 
 	Violations []Violation
 	More       int // violations that were left out
@@ -73,7 +74,7 @@ func (r *Report) broken(at int64, text string) {
 // begin with the first transaction.
 func Check(log []proto.Txn, records []Record, opt Options) *Report {
 	k := &checker{
-		opt: opt, tree: newTree(), report: &Report{Txns: len(log)},
+		opt: opt, tree: newTree(), report: &Report{Txns: len(log)}, born: map[proto.SessionID]bool{},
 		watches: watches{paths: map[string]map[*conn]mark{}},
 	}
 	k.history = history{k: k, conns: map[uint32]*conn{}, sessions: map[proto.SessionID]*session{}}
@@ -106,6 +107,7 @@ type checker struct {
 	history history
 	tree    *tree
 	watches watches
+	born    map[proto.SessionID]bool // sessions that there are or have been
 	queue   byZxid
 
 	at      zxid.ID  // the state of the tree
@@ -227,6 +229,12 @@ func (k *checker) apply(txn *proto.Txn) {
 		k.decided(txn)
 	}
 	var err error
+	if txn.Type == proto.OpCreateSession {
+		if k.born[txn.ClientID] {
+			k.report.Reused++
+		}
+		k.born[txn.ClientID] = true
+	}
 	if k.done, err = k.tree.apply(txn); err != nil {
 		k.violateTxn(txn, "log", err.Error())
 		k.done.broken = true

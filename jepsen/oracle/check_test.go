@@ -458,6 +458,15 @@ func TestALostAnswerProvesNothing(t *testing.T) {
 	}
 }
 
+// An id that is given out again is counted.
+func TestReusedSessionsAreCounted(t *testing.T) {
+	s := goodStory(t)
+	s.txn(ann, 0, proto.OpCreateSession, &proto.CreateSessionTxn{TimeOut: 4000})
+	if r := oracle.Check(s.log, s.records, strict); len(r.Violations) > 0 || r.Reused != 1 {
+		t.Errorf("got %d reused and %v, want 1 and nothing", r.Reused, r.Violations)
+	}
+}
+
 // What the log cannot tell is counted, not passed in silence.
 func TestWhatIsNotKnownIsCounted(t *testing.T) {
 	s := goodStory(t)
