@@ -6,6 +6,7 @@ import (
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/proto/jute"
 	"github.com/zabkeeper/zabkeeper/quorum"
+	"github.com/zabkeeper/zabkeeper/server/session"
 	"github.com/zabkeeper/zabkeeper/zab"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 	"github.com/zabkeeper/zabkeeper/znode"
@@ -40,6 +41,8 @@ type primary struct {
 	next       zxid.ID
 	ready      bool // the tree has caught up
 	prep       *znode.Preparer
+	sessions   *session.Tracker
+	tick       func()
 	queue      []request
 	moving     bool
 }
@@ -125,10 +128,14 @@ func (a *applier) one() {
 		if w.lead == a.primary {
 			w.lead.prep, w.lead.ready = znode.NewPreparer(a.tree, znode.PrepareOptions{}), true
 			a.p.s.oracle.leadsFrom(a)
+			a.track(w.lead)
 			a.prepareSoon()
 		}
 	case w.answer != nil:
 		a.p.s.oracle.synced(a, w.answer)
+		if w.answer.Kind == zab.Revalidate {
+			a.p.revalidated(w.answer)
+		}
 	default:
 		a.apply(w.entries)
 	}
@@ -142,6 +149,9 @@ func (a *applier) apply(entries []zab.Entry) {
 		e := &entries[i]
 		s.oracle.applied(a.p, e)
 		txn, result := a.applyOne(e)
+		if l := a.primary; l != nil && l.ready && txn.Type == proto.OpCloseSession {
+			l.sessions.Remove(txn.ClientID)
+		}
 		for _, c := range a.p.clients {
 			c.replied(txn, result)
 		}
@@ -210,15 +220,25 @@ func (a *applier) prepare(l *primary) {
 			break
 		}
 		l.queue = l.queue[1:]
+		if r.kind == zab.Touch {
+			l.touched(r.data)
+			continue
+		}
 		if r.kind != zab.Request {
 			flush()
 			data := jute.AppendLong(r.data[:len(r.data):len(r.data)], int64(l.next)-1)
+			if r.kind == zab.Revalidate {
+				data = l.revalidate(session.Owner(r.from), r.data)
+			}
 			a.p.put(message{kind: evAnswer, generation: l.generation, sid: r.from, request: r.kind, data: data})
 			continue
 		}
 		req, ok := decodeRequest(r.data)
 		if !ok {
 			panic("sim: a request was damaged on its way")
+		}
+		if !l.admit(&r, &req) {
+			continue
 		}
 		txn := l.prep.Prepare(&req, l.next, a.p.wallClock())
 		txns = append(txns, proto.AppendTxn(nil, &txn))

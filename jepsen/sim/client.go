@@ -14,13 +14,17 @@ import (
 // clientsPerServer is how many clients each server has.
 const clientsPerServer = 2
 
-// client writes through one server. When the connection ends it takes a new session.
+// client writes through one server. When the connection ends its session may be taken up by another
+// client, or expires.
 type client struct {
 	p       *process
 	session proto.SessionID // 0: none
 	live    bool            // the session's creation was answered
 	cxid    proto.Xid
 	waiting []proto.Xid // unanswered, in order
+	first   proto.Xid   // of this connection
+	seen    zxid.ID     // highest zxid that it was told of
+	moving  bool        // the leader was asked whether the session is alive
 }
 
 // beginClients gives a process its clients.
@@ -30,6 +34,7 @@ func (p *process) beginClients() {
 		p.clients = append(p.clients, c)
 		c.later()
 	}
+	p.touchLater()
 }
 
 func (c *client) later() {
@@ -50,7 +55,10 @@ const maxWaiting = 6
 // act sends one request, or several.
 func (c *client) act() {
 	p := c.p
-	if !p.app.serving || p.tenure == nil || p.closing || len(c.waiting) >= maxWaiting {
+	if !p.app.serving || p.tenure == nil || p.closing || len(c.waiting) >= maxWaiting || c.moving {
+		return
+	}
+	if c.session == 0 && c.takeUp() {
 		return
 	}
 	for n := 1 + p.s.rng.IntN(3); n > 0; n-- {
@@ -68,26 +76,47 @@ func (c *client) act() {
 
 // dropped: the connection is closed; what was under way has an unknown fate.
 func (c *client) dropped() {
-	c.session, c.live, c.waiting = 0, false, nil
+	if s := c.p.s; c.live && s.chance(0.5) {
+		if s.strays = append(s.strays, stray{c.session, c.cxid, c.seen}); len(s.strays) > maxStrays {
+			s.strays = s.strays[1:]
+		}
+	}
+	c.forget()
+}
+
+// forget gives the session up.
+func (c *client) forget() {
+	c.session, c.live, c.moving, c.waiting, c.first, c.seen = 0, false, false, nil, 0, 0
 }
 
 // replied takes a transaction that was applied here; if it is this client's it is the reply.
 func (c *client) replied(txn *proto.Txn, r *znode.Result) {
-	if txn.ClientID != c.session || len(c.waiting) == 0 {
+	if txn.ClientID != c.session {
+		return
+	}
+	if txn.Type == proto.OpCloseSession && txn.Cxid == 0 {
+		c.forget() // it has expired
+		return
+	}
+	// What was asked for on an earlier connection is nobody's any more (hazard H-61).
+	if len(c.waiting) == 0 || txn.Cxid < c.first {
 		return
 	}
 	if c.waiting[0] != txn.Cxid {
 		c.p.s.fail(sessionOrder, "server %v: reply to %v/%d at %v, oldest unanswered is %d",
 			c.p.sid, c.session, txn.Cxid, txn.Zxid, c.waiting[0])
 	}
-	c.waiting = c.waiting[1:]
+	if txn.Zxid <= c.seen {
+		c.p.s.fail(sessionOrder, "server %v: session %v is told of %v behind %v", c.p.sid, c.session, txn.Zxid, c.seen)
+	}
+	c.waiting, c.seen = c.waiting[1:], txn.Zxid
 	c.p.s.trace(c.p.server, line{label: labelReply, point: zxid.Point{ID: txn.Zxid}, n: int64(txn.Cxid)})
 	c.p.s.oracle.acknowledged(txn.Zxid)
 	switch {
 	case txn.Type == proto.OpCreateSession:
 		c.live = true
 	case txn.Type == proto.OpCloseSession || r.Code == proto.CodeSessionExpired:
-		c.dropped()
+		c.forget()
 	}
 }
 
@@ -96,8 +125,8 @@ func (c *client) request() znode.Request {
 	s := c.p.s
 	if c.session == 0 {
 		s.oracle.sessions++
-		c.session, c.cxid = proto.SessionID(int64(c.p.sid)<<56|s.oracle.sessions), 0
-		return znode.Request{Session: c.session, Op: proto.OpCreateSession, Timeout: 4000}
+		c.session, c.cxid, c.first, c.seen = proto.SessionID(int64(c.p.sid)<<56|s.oracle.sessions), 0, 0, 0
+		return znode.Request{Session: c.session, Op: proto.OpCreateSession, Timeout: c.timeout()}
 	}
 	c.cxid++
 	r := znode.Request{Session: c.session, Cxid: c.cxid}

@@ -63,6 +63,8 @@ type Counts struct {
 	Elections, Epochs, Commits, Acked int
 	// Syncs of learners: by DIFF, TRUNC or SNAP; Cuts of a log.
 	Syncs, Diffs, Truncs, Snaps, Cuts int
+	// Sessions that were Moved to another connection, that have Expired.
+	Moved, Expired int
 	// Crashes of processes, for whatever reason.
 	Crashes int
 	// Faults by kind.
@@ -80,6 +82,8 @@ func (c *Counts) Add(o *Counts) {
 	c.Truncs += o.Truncs
 	c.Snaps += o.Snaps
 	c.Cuts += o.Cuts
+	c.Moved += o.Moved
+	c.Expired += o.Expired
 	c.Crashes += o.Crashes
 	for i, n := range o.Faults {
 		c.Faults[i] += n
@@ -89,8 +93,9 @@ func (c *Counts) Add(o *Counts) {
 // String prints the counts in two lines.
 func (c *Counts) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "elections %d, epochs %d, commits %d, acknowledged %d, synchronised %d (DIFF %d, TRUNC %d, SNAP %d), cuts %d, crashes %d\nfaults:",
-		c.Elections, c.Epochs, c.Commits, c.Acked, c.Syncs, c.Diffs, c.Truncs, c.Snaps, c.Cuts, c.Crashes)
+	fmt.Fprintf(&b, "elections %d, epochs %d, commits %d, acknowledged %d, synchronised %d (DIFF %d, TRUNC %d, SNAP %d), cuts %d, sessions moved %d, expired %d, crashes %d\nfaults:",
+		c.Elections, c.Epochs, c.Commits, c.Acked, c.Syncs, c.Diffs, c.Truncs, c.Snaps, c.Cuts,
+		c.Moved, c.Expired, c.Crashes)
 	for i, n := range c.Faults {
 		fmt.Fprintf(&b, " %v %d", Fault(i), n)
 	}

@@ -36,6 +36,8 @@ type oracle struct {
 	holders map[zxid.Point]uint32
 	// cxids is the last request of each session that was applied.
 	cxids map[proto.SessionID]proto.Xid
+	// closed is where sessions ended.
+	closed map[proto.SessionID]zxid.ID
 
 	acked    zxid.ID // highest zxid that a client was told of
 	sessions int64   // ids given out
@@ -55,7 +57,7 @@ func newOracle(s *simulation) *oracle {
 	o := &oracle{
 		s: s, at: map[zxid.ID]int{}, ref: newTree(), made: map[zxid.ID]uint64{}, reigns: map[zxid.Epoch]*reign{},
 		proposals: map[zxid.Epoch]zxid.ID{},
-		holders:   map[zxid.Point]uint32{}, cxids: map[proto.SessionID]proto.Xid{},
+		holders:   map[zxid.Point]uint32{}, cxids: map[proto.SessionID]proto.Xid{}, closed: map[proto.SessionID]zxid.ID{},
 	}
 	o.changes = znode.NewChanges(o.ref)
 	return o
@@ -323,12 +325,21 @@ func (o *oracle) reached(p zxid.Point, e *zab.Entry) bool { return p == e.Point(
 
 // order checks that a session's requests take effect in their order, once (I15).
 func (o *oracle) order(txn *proto.Txn) {
-	last, known := o.cxids[txn.ClientID]
-	if known && txn.Cxid <= last {
-		o.s.fail(sessionOrder, "%v: request %d of session %v takes effect after %d", txn.Zxid, txn.Cxid, txn.ClientID, last)
+	id := txn.ClientID
+	if _, alive := o.ref.Session(id); alive && o.closed[id] != 0 {
+		o.s.fail(sessionOrder, "%v: session %v, closed at %v, is alive again", txn.Zxid, id, o.closed[id])
 	}
-	o.cxids[txn.ClientID] = txn.Cxid
+	if expires := txn.Type == proto.OpCloseSession && txn.Cxid == 0; !expires {
+		last, known := o.cxids[id]
+		if known && txn.Cxid <= last {
+			o.s.fail(sessionOrder, "%v: request %d of session %v takes effect after %d", txn.Zxid, txn.Cxid, id, last)
+		}
+		o.cxids[id] = txn.Cxid
+	} else if o.closed[id] == 0 {
+		o.s.counts.Expired++
+	}
 	if txn.Type == proto.OpCloseSession {
+		o.closed[id] = txn.Zxid
 		if orphans := o.ref.orphans(); orphans != "" {
 			o.s.fail(sessionOrder, "%v closes a session and leaves %s", txn.Zxid, orphans)
 		}

@@ -100,6 +100,7 @@ type simulation struct {
 	servers  []*server
 	net      *network
 	nemesis  nemesis
+	strays   []stray
 	oracle   *oracle
 	counts   Counts
 

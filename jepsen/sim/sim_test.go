@@ -51,7 +51,8 @@ func TestSeeds(t *testing.T) {
 		all.Add(&results[part])
 		maps.Copy(seen, shapes[part])
 	}
-	if all.Epochs < seeds || all.Acked == 0 || all.Diffs == 0 || all.Truncs == 0 || all.Snaps == 0 || all.Cuts == 0 {
+	if all.Epochs < seeds || all.Acked == 0 || all.Diffs == 0 || all.Truncs == 0 || all.Snaps == 0 || all.Cuts == 0 ||
+		all.Moved == 0 || all.Expired == 0 {
 		t.Errorf("hardly anything happened: %v", &all)
 	}
 	for _, f := range sim.Faults() {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 	"github.com/zabkeeper/zabkeeper/znode"
 )
@@ -12,6 +13,7 @@ type state interface {
 	at() zxid.Point
 	sum() uint64
 	install(c *znode.Changes, at zxid.Point)
+	eachSession(yield func(id proto.SessionID, timeout int32))
 
 	// flush makes it durable as it is, flushed is what a crash would leave of it.
 	flush()

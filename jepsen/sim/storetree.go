@@ -53,6 +53,13 @@ func (t *storeTree) sum() uint64 { return t.Digest() }
 
 func (t *storeTree) install(c *znode.Changes, at zxid.Point) { t.must(t.Install(c, at)) }
 
+func (t *storeTree) eachSession(yield func(id proto.SessionID, timeout int32)) {
+	t.Sessions(func(id proto.SessionID, timeout int32) bool {
+		yield(id, timeout)
+		return true
+	})
+}
+
 func (t *storeTree) flush() { t.must(t.Flush()) }
 
 func (t *storeTree) flushed() zxid.Point {

@@ -22,6 +22,12 @@ func (t *twin) at() zxid.Point { return t.applied }
 
 func (t *twin) sum() uint64 { return t.digest }
 
+func (t *twin) eachSession(yield func(id proto.SessionID, timeout int32)) {
+	for _, id := range slices.Sorted(maps.Keys(t.sessions)) {
+		yield(id, t.sessions[id])
+	}
+}
+
 func (t *twin) flush() { t.d.saved = t.clone() }
 
 func (t *twin) flushed() zxid.Point { return t.d.saved.applied }
