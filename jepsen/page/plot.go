@@ -17,7 +17,7 @@ import (
 const (
 	width  = 1000.0
 	left   = 64.0 // for the labels of the axis
-	right  = 8.0
+	right  = 18.0
 	bottom = 20.0
 	top    = 6.0
 )
