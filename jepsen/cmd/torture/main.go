@@ -18,6 +18,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -87,6 +88,17 @@ func parse(args []string, stdout, stderr io.Writer) (options, error) {
 		sync    = f.String("sync", "linearizable", "what a read after sync is held against: linearizable, or session (of a server whose deposed leader may answer, as ZooKeeper's)")
 	)
 	f.SetOutput(stderr)
+	f.Func("set", "a `line` of zoo.cfg, key=value, as often as needed", func(line string) error {
+		key, value, ok := strings.Cut(line, "=")
+		if !ok || key == "" {
+			return errors.New("want key=value")
+		}
+		if o.set == nil {
+			o.set = map[string]string{}
+		}
+		o.set[key] = value
+		return nil
+	})
 	f.BoolVar(&o.oracle, "oracle", true, "hold everything that clients saw against the committed log (never of Apache ZooKeeper, whose log cannot be read)")
 	f.IntVar(&o.servers, "servers", 3, "number of servers")
 	f.Uint64Var(&o.seed, "seed", rand.Uint64()>>32, "seed of the nemesis and the clients")

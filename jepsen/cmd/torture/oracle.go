@@ -42,7 +42,9 @@ func (r *run) consult(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found := oracle.Check(log, records, oracle.Options{SyncReads: r.opt.syncGets})
+	found := oracle.Check(log, records, oracle.Options{
+		SyncReads: r.opt.syncGets, LinearizableReads: r.opt.set["linearizableReads"] == "true",
+	})
 	r.report.oracle, r.report.oracleTook = found, time.Since(began)
 	for _, v := range found.Violations {
 		r.report.add(check.Violation{Check: "oracle", Text: v.String()})

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +59,7 @@ func (r *report) page() page.Run {
 			{Name: "nemesis", Value: strings.Trim(fmt.Sprint(o.kinds), "[]")},
 			{Name: "pace of the acts", Value: fmt.Sprintf("every %v, held for up to %v", o.gap, o.hold)},
 			{Name: "timeouts", Value: fmt.Sprintf("tick %v, session %v", o.tick, o.session)},
+			{Name: "settings", Value: settings(o.set)},
 			{Name: "machine", Value: fmt.Sprintf("%s on %s, %d cores", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())},
 			{Name: "ended", Value: r.ended.UTC().Format(time.DateTime) + " UTC"},
 		},
@@ -74,6 +78,15 @@ func (r *report) page() page.Run {
 		p.Notes = append(p.Notes, "History, logs and data are in "+r.dir+".")
 	}
 	return p
+}
+
+// settings are the lines of zoo.cfg that were asked for.
+func settings(set map[string]string) string {
+	lines := make([]string, 0, len(set))
+	for _, key := range slices.Sorted(maps.Keys(set)) {
+		lines = append(lines, key+"="+set[key])
+	}
+	return cmp.Or(strings.Join(lines, ", "), "as usual")
 }
 
 // version is what the server says about itself.

@@ -18,8 +18,9 @@ import (
 // options describe a run.
 type options struct {
 	launch    cluster.Launch
-	dir       string // empty: a temporary one
-	report    string // directory of reports; empty: none
+	dir       string            // empty: a temporary one
+	report    string            // directory of reports; empty: none
+	set       map[string]string // further lines of zoo.cfg
 	servers   int
 	tick      time.Duration
 	session   time.Duration // timeout

@@ -112,18 +112,18 @@ func TestCommandLine(t *testing.T) {
 	for _, args := range []string{
 		"", "--binary " + self + " --apache", "--binary /nothing/there", "--binary " + self + " --nemesis flood",
 		"--binary " + self + " --minutes 0", "--binary " + self + " --rate 0", "--binary " + self + " --tick -1",
-		"--binary " + self + " --sync never", "--binary " + self + " --session 1", "--binary " + self + " more", "--unknown",
+		"--binary " + self + " --sync never", "--binary " + self + " --session 1", "--binary " + self + " more", "--binary " + self + " --set nothing", "--unknown",
 	} {
 		if code := command(t.Context(), strings.Fields(args), io.Discard, io.Discard); code != 2 {
 			t.Errorf("%q: exit code %d, want 2", args, code)
 		}
 	}
-	opt, err := parse(strings.Fields("--binary "+self+" --minutes 2.5 --seed 9 --tick 2000 --rate 10 --nemesis kill --sync session --session 4 --servers 5 --oracle=false"), io.Discard, io.Discard)
+	opt, err := parse(strings.Fields("--binary "+self+" --minutes 2.5 --seed 9 --tick 2000 --rate 10 --nemesis kill --sync session --session 4 --servers 5 --oracle=false --set a=b --set c=d=e"), io.Discard, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if opt.duration != 150*time.Second || opt.seed != 9 || opt.tick != 2*time.Second || opt.pace != 100*time.Millisecond ||
-		len(opt.kinds) != 1 || opt.syncGets || opt.session != 8*time.Second || !opt.exact || opt.servers != 5 || opt.oracle {
+		len(opt.kinds) != 1 || opt.syncGets || opt.session != 8*time.Second || !opt.exact || opt.servers != 5 || opt.oracle || opt.set["a"] != "b" || opt.set["c"] != "d=e" {
 		t.Errorf("got %+v", opt)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -39,8 +40,10 @@ func (o options) isolated() bool {
 func newWorld(opt options, dir string) (*world, error) {
 	w := &world{dir: dir, clocks: map[int]*clock.Clock{}}
 	cfg := cluster.Config{Dir: dir, Servers: opt.servers, Launch: opt.launch, Tick: opt.tick}
+	cfg.Extra = maps.Clone(opt.set)
 	if opt.oracle {
 		cfg.Extra = cluster.KeepLog()
+		maps.Copy(cfg.Extra, opt.set)
 	}
 	var err error
 	if slices.ContainsFunc(opt.kinds, nemesis.Kind.Network) {
