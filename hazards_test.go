@@ -107,8 +107,8 @@ func citations(t *testing.T) map[string]string {
 	return found
 }
 
-// mutants are the names of the simulator's deliberate bugs.
-func mutants(t *testing.T) string {
+// simulator is the source of the simulator.
+func simulator(t *testing.T) string {
 	t.Helper()
 	files, err := filepath.Glob("jepsen/sim/*.go")
 	if err != nil {
@@ -124,18 +124,18 @@ func mutants(t *testing.T) string {
 var mutantName = regexp.MustCompile("mutants? ((?:`[a-z-]+`(?:, )?)+)")
 
 // named returns the tests and scripts that a cell names, and reports those that do not exist.
-func named(t *testing.T, what, cell string, found map[string]string, sim string) []string {
+func (c *catalogue) named(t *testing.T, what, cell string) []string {
 	t.Helper()
 	for _, m := range mutantName.FindAllStringSubmatch(cell, -1) {
 		for _, name := range quoted.FindAllStringSubmatch(m[1], -1) {
-			if !strings.Contains(sim, strconv.Quote(name[1])) {
+			if !strings.Contains(c.sim, strconv.Quote(name[1])) {
 				t.Errorf("%s: the simulator has no mutant %s", what, name[1])
 			}
 		}
 	}
 	var out []string
 	for _, m := range quoted.FindAllStringSubmatch(mutantName.ReplaceAllString(cell, ""), -1) {
-		if _, ok := found[m[1]]; !ok {
+		if _, ok := c.found[m[1]]; !ok {
 			t.Errorf("%s: there is no test or script %s", what, m[1])
 			continue
 		}
@@ -144,20 +144,33 @@ func named(t *testing.T, what, cell string, found map[string]string, sim string)
 	return out
 }
 
-// Every hazard of the catalogue has one row in docs/correctness.md. Its tests exist and cite its number,
-// or it is known to be open.
+// The tables of docs/correctness.md are whole, and what they name is there.
 func TestHazardsAreTested(t *testing.T) {
-	text := read(t, "docs/correctness.md")
-	found, sim := citations(t), mutants(t)
+	c := catalogue{text: read(t, "docs/correctness.md"), found: citations(t), sim: simulator(t)}
+	t.Run("hazards", c.hazards)
+	t.Run("invariants", c.invariants)
+	t.Run("faults", c.faults)
+}
+
+// catalogue is docs/correctness.md and what it may name.
+type catalogue struct {
+	text  string
+	found map[string]string // tests and scripts, see citations
+	sim   string            // source of the simulator
+}
+
+// hazards checks that every hazard has one row, and that its tests exist and cite its number, or that it
+// is known to be open.
+func (c *catalogue) hazards(t *testing.T) {
 	for n := 1; n <= lastHazard; n++ {
 		id := fmt.Sprintf("H-%02d", n)
-		rows := tableRows(text, regexp.MustCompile("^"+id+" "))
+		rows := tableRows(c.text, regexp.MustCompile("^"+id+" "))
 		if len(rows) != 1 || len(rows[0]) != 3 {
 			t.Errorf("docs/correctness.md has %d rows for %s: %q", len(rows), id, rows)
 			continue
 		}
 		cell := rows[0][2]
-		tests := named(t, id, cell, found, sim)
+		tests := c.named(t, id, cell)
 		why, open := openHazards[n]
 		if says := strings.HasPrefix(cell, "*open: "+why+"*"); open != says || open != strings.Contains(cell, "open") {
 			t.Errorf("%s: known as open: %v (%s), the table says %q", id, open, why, cell)
@@ -166,16 +179,18 @@ func TestHazardsAreTested(t *testing.T) {
 			t.Errorf("%s: docs/correctness.md names no test", id)
 		}
 		for _, name := range tests {
-			if !strings.Contains(found[name], id) {
+			if !strings.Contains(c.found[name], id) {
 				t.Errorf("%s: %s does not cite it", id, name)
 			}
 		}
 	}
 }
 
-// Every invariant has one row, and what checks it exists.
-func TestInvariantsAreChecked(t *testing.T) {
-	text := read(t, "docs/correctness.md")
+var simInvariant = regexp.MustCompile("`jepsen/sim` \\(([A-Za-z]+)\\)")
+
+// invariants checks that every invariant has one row; TestNamedTestsAndFilesExist looks for the files and
+// tests in it, this for what the simulator calls it.
+func (c *catalogue) invariants(t *testing.T) {
 	var ids []string
 	for n := 1; n <= lastSafety; n++ {
 		ids = append(ids, fmt.Sprintf("I%d", n))
@@ -184,21 +199,25 @@ func TestInvariantsAreChecked(t *testing.T) {
 		ids = append(ids, fmt.Sprintf("L%d", n))
 	}
 	for _, id := range ids {
-		rows := tableRows(text, regexp.MustCompile("^"+id+" "))
+		rows := tableRows(c.text, regexp.MustCompile("^"+id+" "))
 		if len(rows) != 1 || len(rows[0]) != 3 || rows[0][1] == "" || rows[0][2] == "" {
 			t.Errorf("docs/correctness.md has %d rows for %s: %q", len(rows), id, rows)
+			continue
+		}
+		for _, m := range simInvariant.FindAllStringSubmatch(rows[0][2], -1) {
+			if !strings.Contains(c.sim, "fail("+strconv.Quote(m[1])) {
+				t.Errorf("%s: the simulator does not check %s", id, m[1])
+			}
 		}
 	}
 }
 
-// Every cell of the fault matrix has one row; the tests and scripts that it names exist.
-func TestFaultsAreMade(t *testing.T) {
-	text := read(t, "docs/correctness.md")
-	found, sim := citations(t), mutants(t)
+// faults checks that every cell of the fault matrix has one row, and that the tests in it exist.
+func (c *catalogue) faults(t *testing.T) {
 	known := 0
 	for dimension, values := range faults {
 		known += len(values)
-		rows := tableRows(text, regexp.MustCompile("^"+dimension+"$"))
+		rows := tableRows(c.text, regexp.MustCompile("^"+dimension+"$"))
 		for _, value := range values {
 			i := slices.IndexFunc(rows, func(r row) bool { return len(r) == 3 && r[1] == value })
 			if i < 0 {
@@ -206,7 +225,7 @@ func TestFaultsAreMade(t *testing.T) {
 				continue
 			}
 			cell := rows[i][2]
-			if len(named(t, dimension+", "+value, cell, found, sim)) == 0 && !strings.HasPrefix(cell, "*open: ") && !strings.HasPrefix(cell, "none: ") {
+			if len(c.named(t, dimension+", "+value, cell)) == 0 && !strings.HasPrefix(cell, "*open: ") && !strings.HasPrefix(cell, "none: ") {
 				t.Errorf("%s, %s: docs/correctness.md names no test", dimension, value)
 			}
 		}
