@@ -16,7 +16,7 @@ import (
 
 // TestScripts runs the scenarios of testdata/scripts. The commands are:
 //
-//	ensemble voters=(1,2,3) observers=(4) [cutoff=100]    new machines, every link down
+//	ensemble voters=(1,2,3) observers=(4) [groups=(1+2,3*0+4)] [cutoff=100]    new machines, every link down
 //	link 1 2 [down]                          both see each other as reachable, or not
 //	look 1 epoch=1 zxid=7                    the server starts an election; zxid=untrusted
 //	deliver [to=(1,2)] [from=(3)]            deliver what is in flight, until quiet
@@ -49,7 +49,7 @@ type world struct {
 	out      strings.Builder
 }
 
-func newWorld(voters, observers []quorum.SID, cutOff int) *world {
+func newWorld(voters, observers []quorum.SID, cutOff int, groups ...quorum.Group) *world {
 	w := &world{machines: map[quorum.SID]*fle.Machine{}, outcomes: map[quorum.SID]fle.Outcome{}}
 	var members []quorum.Member
 	add := func(sids []quorum.SID, role quorum.Role) {
@@ -63,7 +63,7 @@ func newWorld(voters, observers []quorum.SID, cutOff int) *world {
 	}
 	add(voters, quorum.Participant)
 	add(observers, quorum.Observer)
-	ensemble, err := quorum.NewEnsemble(0, members)
+	ensemble, err := quorum.NewEnsemble(0, members, groups...)
 	if err != nil {
 		panic(err)
 	}
@@ -75,6 +75,30 @@ func newWorld(voters, observers []quorum.SID, cutOff int) *world {
 		})
 	}
 	return w
+}
+
+// groupList reads groups of servers, each with its weight, or 1.
+func groupList(t *testing.T, d *datadriven.TestData) []quorum.Group {
+	t.Helper()
+	var out []quorum.Group
+	for _, arg := range d.CmdArgs {
+		if arg.Key != "groups" {
+			continue
+		}
+		for i, v := range arg.Vals {
+			g := quorum.Group{ID: i + 1}
+			for _, server := range strings.Split(v, "+") {
+				w, sid := quorum.Weighted{Weight: 1}, 0
+				if n, err := fmt.Sscanf(server, "%d*%d", &sid, &w.Weight); n < 1 {
+					t.Fatalf("%s: %v", d.Pos, err)
+				}
+				w.SID = quorum.SID(sid)
+				g.Servers = append(g.Servers, w)
+			}
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 func (w *world) run(t *testing.T, d *datadriven.TestData) {
@@ -91,7 +115,7 @@ func (w *world) run(t *testing.T, d *datadriven.TestData) {
 	case "ensemble":
 		cutOff := 0
 		d.MaybeScanArgs(t, "cutoff", &cutOff)
-		*w = *newWorld(sidList(d, "voters"), sidList(d, "observers"), cutOff)
+		*w = *newWorld(sidList(d, "voters"), sidList(d, "observers"), cutOff, groupList(t, d)...)
 	case "link":
 		up := len(args) < 3
 		w.machines[sid(args[0])].Reach(sid(args[1]), up)

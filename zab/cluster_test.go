@@ -421,16 +421,18 @@ func TestEnsembles(t *testing.T) {
 		name              string
 		voters, observers []quorum.SID
 		limits            zab.Limits
+		groups            []quorum.Group
 	}{
-		{"one voter", []quorum.SID{1}, nil, zab.Limits{}},
-		{"three voters", []quorum.SID{1, 2, 3}, nil, zab.Limits{}},
-		{"three voters, small limits", []quorum.SID{1, 2, 3}, nil, small},
-		{"three voters, tight limits", []quorum.SID{1, 2, 3}, nil, tight},
-		{"three voters and an observer", []quorum.SID{1, 2, 3}, []quorum.SID{4}, small},
-		{"five voters", []quorum.SID{1, 2, 3, 4, 5}, nil, small},
+		{"one voter", []quorum.SID{1}, nil, zab.Limits{}, nil},
+		{"three voters", []quorum.SID{1, 2, 3}, nil, zab.Limits{}, nil},
+		{"three voters, small limits", []quorum.SID{1, 2, 3}, nil, small, nil},
+		{"three voters, tight limits", []quorum.SID{1, 2, 3}, nil, tight, nil},
+		{"three voters and an observer", []quorum.SID{1, 2, 3}, []quorum.SID{4}, small, nil},
+		{"five voters", []quorum.SID{1, 2, 3, 4, 5}, nil, small, nil},
+		{"two groups of three", []quorum.SID{1, 2, 3, 4, 5, 6}, nil, small, []quorum.Group{group(1, 1, 2, 3), group(2, 4, 5, 6)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ens := ensemble(c.voters, c.observers)
+			ens := ensemble(c.voters, c.observers, c.groups...)
 			rapid.Check(t, func(rt *rapid.T) {
 				run(rt, ens, zab.Config{InitTicks: 40, SyncTicks: 20, Limits: c.limits}, seen)
 			})

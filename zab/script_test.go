@@ -16,7 +16,7 @@ import (
 // script runs the commands of one file of testdata. Every command ends with each server, by
 // sid, working off what it wants; that is the output.
 //
-//	new voters=(1,2,3) observers=(4) [init= sync= window= maxdiff= stage= out= handover= durable]
+//	new voters=(1,2,3) observers=(4) [groups=(1+2+3,4+5*2)] [init= sync= window= maxdiff= stage= out= handover= durable]
 //	disk 1 [log=(1:3,2:2)] [base=1:2] [fork] [current=] [promise=] [to=] [committed=1:3] [cluster=] [known=(2:9:1)] [untrusted]
 //	    known are servers, their lives, and which note of epoch 1 says so
 //	lead 1 | follow 2 leader=1
@@ -74,7 +74,7 @@ func TestScripts(t *testing.T) {
 func (s *script) create(t *testing.T, td *datadriven.TestData) {
 	t.Helper()
 	a := &scriptArgs{t: t, td: td}
-	s.f = &fuzz{world: newWorld(t, ensemble(a.sids("voters"), a.sids("observers")))}
+	s.f = &fuzz{world: newWorld(t, ensemble(a.sids("voters"), a.sids("observers"), a.groups()...))}
 	s.f.trace = func(format string, args ...any) { fmt.Fprintf(&s.out, format+"\n", args...) }
 	s.f.cfg = zab.Config{
 		InitTicks: a.num("init", 20), SyncTicks: a.num("sync", 10), DeliverDurable: a.has("durable"),
@@ -119,6 +119,25 @@ func (a *scriptArgs) sids(key string) []quorum.SID {
 	for _, v := range a.vals(key) {
 		n, _ := strconv.Atoi(v)
 		out = append(out, quorum.SID(n))
+	}
+	return out
+}
+
+// groups reads groups of servers, each with its weight, or 1.
+func (a *scriptArgs) groups() []quorum.Group {
+	var out []quorum.Group
+	for i, v := range a.vals("groups") {
+		g := quorum.Group{ID: i + 1}
+		for _, server := range strings.Split(v, "+") {
+			w := quorum.Weighted{Weight: 1}
+			var sid int
+			if n, err := fmt.Sscanf(server, "%d*%d", &sid, &w.Weight); n < 1 {
+				a.t.Fatalf("%s: %v", a.td.Pos, err)
+			}
+			w.SID = quorum.SID(sid)
+			g.Servers = append(g.Servers, w)
+		}
+		out = append(out, g)
 	}
 	return out
 }

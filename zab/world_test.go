@@ -109,7 +109,7 @@ type learner interface {
 	Check() error
 }
 
-func ensemble(voters, observers []quorum.SID) *quorum.Ensemble {
+func ensemble(voters, observers []quorum.SID, groups ...quorum.Group) *quorum.Ensemble {
 	var members []quorum.Member
 	add := func(sid quorum.SID, role quorum.Role) {
 		host := quorum.HostPorts{Host: fmt.Sprintf("s%d", sid), QuorumPort: 2888, ElectionPort: 3888}
@@ -121,11 +121,20 @@ func ensemble(voters, observers []quorum.SID) *quorum.Ensemble {
 	for _, sid := range observers {
 		add(sid, quorum.Observer)
 	}
-	e, err := quorum.NewEnsemble(0, members)
+	e, err := quorum.NewEnsemble(0, members, groups...)
 	if err != nil {
 		panic(err)
 	}
 	return e
+}
+
+// group makes a group of servers of weight 1.
+func group(id int, sids ...quorum.SID) quorum.Group {
+	g := quorum.Group{ID: id}
+	for _, sid := range sids {
+		g.Servers = append(g.Servers, quorum.Weighted{SID: sid, Weight: 1})
+	}
+	return g
 }
 
 func newWorld(t failer, ens *quorum.Ensemble) *world {

@@ -92,6 +92,11 @@ func TestLeaderWithASlowDiskHandsOver(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				w := newWorld(t, quorum.Set{}, 1, 2, 3)
 				disks := map[quorum.SID]*slowDisk{}
+				t.Cleanup(func() {
+					for _, d := range disks {
+						d.open() // or nobody could end
+					}
+				})
 				w.files = func(m *member) vfs.FS {
 					disks[m.sid] = &slowDisk{FS: m.disk}
 					return disks[m.sid]
