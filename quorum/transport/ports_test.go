@@ -82,7 +82,7 @@ func ownPorts(cfg *transport.Config) {
 	cfg.QuorumListeners, cfg.ElectionListeners = nil, nil
 }
 
-// A member moves to other ports: it listens there before it leaves the old ones, the others dial it there,
+// Hazard H-48: a member moves to other ports. It listens there before it leaves the old ones, the others dial it there,
 // also to replace what they have, and nobody loses sight of anybody.
 func TestMemberMoves(t *testing.T) {
 	for _, given := range []bool{true, false} {
