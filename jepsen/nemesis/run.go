@@ -101,8 +101,12 @@ func (n *runner) all(ctx context.Context, plan []Act) error {
 		if !sleep(ctx, a.At-time.Since(start)) {
 			return nil
 		}
-		if a.Kind.destructive() && n.settle(ctx) != nil && ctx.Err() != nil {
-			return nil
+		if a.Kind.destructive() {
+			if err := n.settle(ctx); ctx.Err() != nil {
+				return nil
+			} else if err != nil {
+				return fmt.Errorf("nemesis: before %v: %w", a, err)
+			}
 		}
 		first := len(n.done)
 		err := errors.Join(n.one(ctx, a), n.heal())

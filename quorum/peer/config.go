@@ -108,7 +108,8 @@ type StateMachine interface {
 // SnapshotSource is an open snapshot; one goroutine uses it.
 type SnapshotSource interface {
 	Point() zxid.Point
-	// Next returns the next chunk of about maxBytes; done is true with the last one.
+	// Next returns the next chunk of about maxBytes, which stays as it is: it waits in the queue
+	// of a link while later ones are made. done is true with the last one.
 	Next(maxBytes int) (chunk []byte, done bool, err error)
 	Close() error
 }

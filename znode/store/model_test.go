@@ -304,6 +304,7 @@ func chunks(t fataler, s *store.Store, maxBytes int) (out [][]byte) {
 	return out
 }
 
+// drain keeps the chunks as they are given, as the queue of a link does.
 func drain(t fataler, snap *store.Snapshot, maxBytes int) (out [][]byte) {
 	t.Helper()
 	for done := false; !done; {
@@ -312,7 +313,7 @@ func drain(t fataler, snap *store.Snapshot, maxBytes int) (out [][]byte) {
 		if b, done, err = snap.Next(maxBytes); err != nil {
 			t.Fatalf("next chunk: %v", err)
 		}
-		out = append(out, bytes.Clone(b))
+		out = append(out, b)
 	}
 	return out
 }

@@ -21,7 +21,7 @@ type Snapshot struct {
 	// The stream.
 	number  uint32 // of the next chunk
 	next    []byte // smallest key that may follow
-	buf     []byte // the chunk that Next returned last
+	size    int    // of the longest chunk so far
 	records uint64
 	hash    *xxhash.Digest
 	drained bool // all records are out
@@ -65,50 +65,50 @@ func (s *Snapshot) Close() error {
 }
 
 // Next returns the next chunk of the stream, about maxBytes long, longer if one record is. The
-// chunk is valid until the next call. With the last chunk, done is true. The chunks, in order
-// and unchanged, are what Staging.Write takes.
+// chunk is the caller's: it may wait in a queue while the next one is made. With the last chunk,
+// done is true. The chunks, in order and unchanged, are what Staging.Write takes.
 func (s *Snapshot) Next(maxBytes int) (chunk []byte, done bool, err error) {
 	switch {
 	case s.done:
 		return nil, true, errors.New("store: snapshot stream is over")
 	case s.number == 0:
-		s.buf = appendHeader(beginChunk(s.buf[:0], chunkHeader, s.number), s.totals.At)
+		chunk = appendHeader(beginChunk(nil, chunkHeader, s.number), s.totals.At)
 	case !s.drained:
-		if err := s.fillRecords(maxBytes); err != nil {
+		if chunk, err = s.readRecords(maxBytes); err != nil {
 			return nil, false, s.store.fault("read snapshot", err)
 		}
 	default:
 		t := trailer{totals: s.totals, records: s.records, hash: s.hash.Sum64()}
-		s.buf = t.append(beginChunk(s.buf[:0], chunkTrailer, s.number))
+		chunk = t.append(beginChunk(nil, chunkTrailer, s.number))
 		s.done = true
 	}
-	endChunk(s.buf)
+	endChunk(chunk)
 	s.number++
-	return s.buf, s.done, nil
+	return chunk, s.done, nil
 }
 
-// fillRecords makes the next chunk of records: one at least, as there is always a root.
-func (s *Snapshot) fillRecords(maxBytes int) error {
-	s.buf = beginChunk(s.buf[:0], chunkRecords, s.number)
+// readRecords makes the next chunk of records: one at least, as there is always a root.
+func (s *Snapshot) readRecords(maxBytes int) ([]byte, error) {
+	chunk := beginChunk(make([]byte, 0, s.size), chunkRecords, s.number)
 	it, err := s.efos.NewIter(&pebble.IterOptions{LowerBound: s.next, UpperBound: streamTo})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	more := it.First()
 	for ; more; more = it.Next() {
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return errors.Join(err, it.Close())
+			return nil, errors.Join(err, it.Close())
 		}
 		key := it.Key()
-		if len(s.buf) > chunkFrame+chunkHead && len(s.buf)+len(key)+len(value) > maxBytes {
+		if len(chunk) > chunkFrame+chunkHead && len(chunk)+len(key)+len(value) > maxBytes {
 			s.next = append([]byte(nil), key...)
 			break
 		}
-		s.buf = appendRecord(s.buf, key, value)
+		chunk = appendRecord(chunk, key, value)
 		s.records++
 	}
-	_, _ = s.hash.Write(s.buf[chunkFrame+chunkHead:])
-	s.drained = !more
-	return it.Close()
+	_, _ = s.hash.Write(chunk[chunkFrame+chunkHead:])
+	s.drained, s.size = !more, max(s.size, len(chunk))
+	return chunk, it.Close()
 }
