@@ -70,7 +70,7 @@ func step(t *testing.T, tr *session.Tracker, d *datadriven.TestData) string {
 }
 
 // TestAgainstNaiveTable holds the bucketed table against one that looks at every
-// session at every tick.
+// session at every tick [H-71].
 func TestAgainstNaiveTable(t *testing.T) {
 	type naive struct {
 		deadline int64
