@@ -412,7 +412,7 @@ func (f *fuzz) count(seen map[string]int) {
 
 // Whole ensembles of real roles under random schedules with lost links, crashes that lose
 // what was not synced, wrong elections and wiped stores: every invariant holds at every step, and
-// in the end everybody agrees. A sync shows what was committed before it [H-63].
+// in the end everybody agrees. A sync shows what was committed before it [H-63], and a learner that joins gets each entry once [H-59].
 func TestEnsembles(t *testing.T) {
 	small := zab.Limits{WindowEntries: 3, WindowBytes: 1 << 20, MaxDiff: 6, MessageBytes: 200, StageBytes: 1 << 20}
 	tight := zab.Limits{WindowEntries: 1, WindowBytes: 200, MaxDiff: 2, MessageBytes: 1, StageBytes: 300, Outstanding: 4}

@@ -101,8 +101,8 @@ func TestLeaderWithASlowDiskHandsOver(t *testing.T) {
 					disks[m.sid] = &slowDisk{FS: m.disk}
 					return disks[m.sid]
 				}
-				for sid := quorum.SID(3); sid > 0; sid-- {
-					w.members[sid].start()
+				for s := quorum.SID(3); s > 0; s-- {
+					w.members[s].start()
 					synctest.Wait()
 				}
 				leader := w.leader()
