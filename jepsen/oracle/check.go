@@ -18,7 +18,8 @@ type Options struct {
 	// SyncReads demands that a sync, and with it every read behind it on its connection, shows
 	// whatever anybody had been shown before it was sent.
 	SyncReads bool
-	// LinearizableReads demands the same of every read.
+	// LinearizableReads demands the same of every read, as of servers with linearizableReads. Pings
+	// and what concerns watches alone are no reads.
 	LinearizableReads bool
 }
 
@@ -190,10 +191,20 @@ func (k *checker) judgeRead(c *conn, f *frame) {
 	if _, live := k.tree.sessions[c.session]; !live {
 		k.violateFrame(c, f, "session", "the session was served at a state in which it does not exist")
 	}
-	fresh := k.opt.LinearizableReads || k.opt.SyncReads && f.req.op == proto.OpSync
-	if fresh && f.req.op != proto.OpPing && f.header.Zxid < f.req.floor {
+	fresh := k.opt.LinearizableReads && waits(f.req.op) || k.opt.SyncReads && f.req.op == proto.OpSync
+	if fresh && f.header.Zxid < f.req.floor {
 		k.violateFrame(c, f, "stale", fmt.Sprintf("%v was sent when somebody had been shown %v already", f.req.op, f.req.floor))
 	}
+}
+
+// waits reports whether a server with linearizableReads lets an operation wait like behind a sync.
+func waits(op proto.Op) bool {
+	switch op {
+	case proto.OpExists, proto.OpGetData, proto.OpGetChildren, proto.OpGetChildren2, proto.OpGetACL,
+		proto.OpGetAllChildrenNumber, proto.OpGetEphemerals, proto.OpMultiRead:
+		return true
+	}
+	return false
 }
 
 // judgeEvent holds a watch event against those that the log lets the connection expect.
