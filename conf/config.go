@@ -21,14 +21,16 @@ type Config struct {
 	ConnectLimit int // the connect step alone; equals InitLimit unless set (connectToLearnerMasterLimit)
 
 	// Storage.
-	DataDir           string // myid, initialize, the tree
-	DataLogDir        string // the transaction log; equals DataDir unless set
-	DataDirAutocreate bool   // create missing directories
-	DBAutocreate      bool   // an empty store may vote; false asks for the initialize marker
-	SnapCount         int    // transactions between checkpoints
-	CommitLogCount    int    // transactions kept for synchronisation by DIFF
-	ForceSync         bool   // false only on a standalone server that asked for it
-	FsyncWarning      time.Duration
+	DataDir    string // myid, initialize, the tree
+	DataLogDir string // the transaction log; equals DataDir unless set
+	// DataLogDirSecondary takes the log while the disk of DataLogDir stalls; empty: none.
+	DataLogDirSecondary string
+	DataDirAutocreate   bool // create missing directories
+	DBAutocreate        bool // an empty store may vote; false asks for the initialize marker
+	SnapCount           int  // transactions between checkpoints
+	CommitLogCount      int  // transactions kept for synchronisation by DIFF
+	ForceSync           bool // false only on a standalone server that asked for it
+	FsyncWarning        time.Duration
 	// Memory for the tree, in MiB: nodes ready to be read, 0 for none, and the store's blocks.
 	NodeCacheMb, BlockCacheMb int
 

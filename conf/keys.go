@@ -73,6 +73,7 @@ func parserKeys() []key {
 	return []key{
 		text("dataDir", func(c *Config) *string { return &c.DataDir }),
 		text("dataLogDir", func(c *Config) *string { return &c.DataLogDir }),
+		text("dataLogDirSecondary", func(c *Config) *string { return &c.DataLogDirSecondary }),
 		number("clientPort", "", 0, 65535, func(c *Config) *int { return &c.clientPort }),
 		text("clientPortAddress", func(c *Config) *string { return &c.clientAddress }),
 		number("secureClientPort", "", 0, 65535, func(c *Config) *int { return &c.securePort }),

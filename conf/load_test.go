@@ -430,3 +430,14 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+func TestSecondaryLogDirectory(t *testing.T) {
+	text := "dataDir=/data\nclientPort=2181\ndataLogDirSecondary=/data/\n"
+	if _, err := conf.Load(conf.Input{Name: "zoo.cfg", Text: []byte(text)}); err == nil || !strings.Contains(err.Error(), "another disk") {
+		t.Errorf("one directory for both: %v", err)
+	}
+	c, err := conf.Load(conf.Input{Name: "zoo.cfg", Text: []byte("dataDir=/data\nclientPort=2181\ndataLogDirSecondary=/second\n")})
+	if err != nil || c.DataLogDirSecondary != "/second" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}

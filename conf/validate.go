@@ -58,9 +58,12 @@ func (c *Config) checkDirs() error {
 		c.DataLogDir = c.DataDir
 	}
 	c.derive("dataLogDir", c.DataLogDir)
-	for _, key := range [...]string{"dataDir", "dataLogDir"} {
+	if second := c.DataLogDirSecondary; second != "" && filepath.Clean(second) == filepath.Clean(c.DataLogDir) {
+		return c.refuseKey("dataLogDirSecondary", "is dataLogDir itself; it must be a directory on another disk")
+	}
+	for _, key := range [...]string{"dataDir", "dataLogDir", "dataLogDirSecondary"} {
 		s := c.settings[key]
-		if s.Origin.Name != OriginDefault && !filepath.IsAbs(s.Value) && !strings.HasPrefix(s.Value, "./") && s.Value != "." {
+		if s.Value != "" && s.Origin.Name != OriginDefault && !filepath.IsAbs(s.Value) && !strings.HasPrefix(s.Value, "./") && s.Value != "." {
 			c.note(Warn, s.Origin, printable(s.Value)+" is relative. Prepend ./ to indicate that you're sure!")
 		}
 	}

@@ -68,6 +68,9 @@ func newSpace(n *Node) *space {
 	if n.conf.DataDir != n.conf.DataLogDir {
 		s.add("tree", n.conf.DataDir)
 	}
+	if n.conf.DataLogDirSecondary != "" {
+		s.add("secondary", n.conf.DataLogDirSecondary)
+	}
 	return s
 }
 

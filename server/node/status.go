@@ -57,7 +57,14 @@ func (n *Node) metrics(st peer.Status) []server.Metric {
 		avg = float64(stats.SyncTime.Microseconds()) / 1000 / float64(stats.Syncs)
 	}
 	count := func(v uint64) string { return strconv.FormatUint(v, 10) }
+	diverted, switches := n.stores.log.Diverted()
+	away := "0"
+	if diverted {
+		away = "1"
+	}
 	return append([]server.Metric{
+		{Name: "log_diverted", Value: away},
+		{Name: "log_dir_switches", Value: count(switches)},
 		{Name: "avg_fsynctime", Value: fourletter.Float(avg)},
 		{Name: "max_fsynctime", Value: strconv.FormatInt(stats.SlowSync.Milliseconds(), 10)},
 		{Name: "cnt_fsynctime", Value: count(stats.Syncs)},

@@ -38,8 +38,12 @@ func (n *Node) openStores() (*stores, error) {
 			return nil, fmt.Errorf("%w: %w", ErrDataDir, err)
 		}
 	}
+	backup := c.DataLogDirSecondary
+	if backup != "" {
+		backup = filepath.Join(backup, ownDir, logDir)
+	}
 	log, err := txnlog.Open(txnlog.Config{
-		Dir: logPath, FS: n.cfg.FS, SID: n.sid, Standalone: c.Standalone, NoSync: !c.ForceSync,
+		Dir: logPath, BackupDir: backup, FS: n.cfg.FS, SID: n.sid, Standalone: c.Standalone, NoSync: !c.ForceSync,
 		Logger: n.log.With().Str("store", "log").Logger(), Fatal: n.storeFailed,
 	})
 	if err != nil {

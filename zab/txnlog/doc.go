@@ -58,6 +58,11 @@
 // zero. The log holds exactly the entries of its generation above its base; Open deletes
 // every other 'l' key.
 //
+// With Config.BackupDir the files SECONDARY, in the log's directory, and PRIMARY, in the other one,
+// have the same frame with kind 'b' and the fields
+//
+//	id 16, the same in both | path of the other directory, to the end
+//
 // # What it leaves to others
 //
 // It knows no roles, messages or transactions. It does not bound its queue: the window of the

@@ -25,6 +25,8 @@ var (
 	// ErrDamaged: a record is missing, unreadable or does not belong where it is: a hole
 	// in the log, a hash that does not fit, a failed checksum (hazards H-04, H-09, H-94).
 	ErrDamaged = disk.ErrDamaged
+	// ErrBackup: the log and its backup directory do not belong together, or one is missing.
+	ErrBackup = errors.New("the secondary directory of the write-ahead log does not fit")
 	// ErrEpochs: the epochs contradict each other, the log or the promise given before
 	// (R3 of spec zab-and-election 14.5, I12 of spec hazards 12).
 	ErrEpochs = errors.New("inconsistent epochs")
@@ -92,6 +94,8 @@ func (e *Error) Unwrap() []error {
 const (
 	remedySID       = "correct dataLogDir or the myid file"
 	remedyFormat    = disk.RemedyFormat
+	remedyBackup    = "mount it, or correct dataLogDirSecondary; if it is lost keep a copy, then empty dataDir and dataLogDir so that the server is resynchronised from its ensemble; one of another server must be emptied"
+	remedyStalled   = "see the kernel's log; start the server again when the disk is sound"
 	remedyLocked    = "stop the other server, or give each server a directory of its own"
 	remedyDamaged   = disk.RemedyDamaged
 	remedyUntrusted = "an ensemble member is resynchronised by its leader; a standalone server: restore a backup, or remove the WATERMARK file to accept the loss"

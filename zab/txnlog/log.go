@@ -22,7 +22,8 @@ type Config struct {
 	// Dir is the directory; it is created if it is missing.
 	Dir string
 	// BackupDir, if not empty, is a directory on another disk to which Pebble diverts its
-	// write-ahead log while the disk of Dir stalls.
+	// write-ahead log while the disk of Dir stalls or fails. From its first use on the log is not
+	// opened without it as long as a write-ahead log is left there.
 	BackupDir string
 	// FS is the file system; nil: the disk, watched for stalls.
 	FS vfs.FS
@@ -66,6 +67,7 @@ type Log struct {
 
 	failure atomic.Pointer[error]
 	stats   counters
+	away    atomic.Bool // the write-ahead log goes to BackupDir
 
 	// commitMu is held while something is written, syncs included.
 	commitMu sync.Mutex
@@ -106,7 +108,7 @@ type Stats struct {
 	SlowSync time.Duration // the slowest group
 }
 
-type counters struct{ syncs, entries, bytes, nanos, slowest atomic.Uint64 }
+type counters struct{ syncs, entries, bytes, nanos, slowest, switches atomic.Uint64 }
 
 // Stats returns the counters.
 func (l *Log) Stats() Stats {

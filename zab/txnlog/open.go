@@ -123,6 +123,9 @@ func lockFault(dir string, err error) error {
 
 // openStore opens Pebble, reads or creates the records, and checks them.
 func (l *Log) openStore() error {
+	if err := l.checkBackup(); err != nil {
+		return err
+	}
 	fresh, err := disk.Inspect(l.cfg.FS, l.cfg.Dir)
 	if err != nil {
 		return l.unopened(err)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/wal"
 )
 
 const (
@@ -57,10 +56,8 @@ func (l *Log) pebbleOptions() *pebble.Options {
 		}
 		return pebble.SpanPolicy{}, nil, nil
 	}
-	if l.cfg.BackupDir != "" {
-		o.WALFailover = &pebble.WALFailoverOptions{Secondary: wal.Dir{FS: l.cfg.FS, Dirname: l.cfg.BackupDir}}
-	}
 	o.EventListener = l.listener()
+	l.failOver(o)
 	return o
 }
 

@@ -18,5 +18,5 @@ func (o owner) Failed() bool { return o.log.failed() != nil }
 // Survives implements disk.Owner: with a backup directory Pebble turns to that by itself when a
 // write-ahead log fails.
 func (o owner) Survives(path string) bool {
-	return o.log.cfg.BackupDir != "" && strings.HasSuffix(path, ".log")
+	return o.log.cfg.BackupDir != "" && (strings.HasSuffix(path, ".log") || o.log.cfg.FS.PathBase(path) == probeFile)
 }

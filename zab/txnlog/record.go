@@ -36,6 +36,7 @@ const (
 	kindIntent    kind = 's'
 	kindMembers   kind = 'c'
 	kindWatermark kind = 'w' // not a key: the WATERMARK file
+	kindBackup    kind = 'b' // not a key: the files SECONDARY and PRIMARY
 )
 
 // key returns the Pebble key of the family.

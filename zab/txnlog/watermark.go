@@ -122,6 +122,9 @@ func (l *Log) raiseWatermark(force bool) error {
 		return nil
 	}
 	l.unmarked = 0
+	if err := l.checkDiverted(); err != nil {
+		return err
+	}
 	if force || l.cfg.BackupDir == "" {
 		return l.raiseMark()
 	}
