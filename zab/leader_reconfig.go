@@ -33,11 +33,8 @@ func (l *Leader) Membership() quorum.Membership { return l.view }
 // CheckReconfig reports whether a reconfiguration to next could be proposed now. Observers
 // count for nothing here, even those that next makes voters: they have acknowledged nothing.
 func (l *Leader) CheckReconfig(next *quorum.Ensemble) error {
-	switch {
-	case l.phase != Broadcast || l.leaving:
-		return ErrNotLeading
-	case l.view.Pending() || l.adopting():
-		return ErrReconfigInProgress
+	if err := l.mayReconfigure(); err != nil {
+		return err
 	}
 	ready := quorum.SetOf(l.self)
 	for _, p := range l.links {
@@ -47,6 +44,17 @@ func (l *Leader) CheckReconfig(next *quorum.Ensemble) error {
 	}
 	if !next.Verifier().HasQuorum(ready) {
 		return fmt.Errorf("%w: only %v of %v", ErrNewConfigNoQuorum, ready.And(next.Voters()), next.Voters())
+	}
+	return nil
+}
+
+// mayReconfigure reports whether nothing stands against any reconfiguration.
+func (l *Leader) mayReconfigure() error {
+	switch {
+	case l.phase != Broadcast || l.leaving:
+		return ErrNotLeading
+	case l.view.Pending() || l.adopting():
+		return ErrReconfigInProgress
 	}
 	return nil
 }
@@ -67,9 +75,10 @@ func (l *Leader) mayCount(p *link) bool {
 }
 
 // ProposeReconfig orders the transaction that makes next the configuration, of the version
-// that is the transaction's zxid. Errors are those of Propose and of CheckReconfig.
+// that is the transaction's zxid. Whether a quorum of it is there CheckReconfig has said before; a
+// moment later is as good as now. Errors are those of Propose, and ErrReconfigInProgress.
 func (l *Leader) ProposeReconfig(first zxid.ID, data []byte, next *quorum.Ensemble) error {
-	if err := l.CheckReconfig(next); err != nil {
+	if err := l.mayReconfigure(); err != nil {
 		return err
 	}
 	before := l.win.last().ID

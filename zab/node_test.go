@@ -207,6 +207,9 @@ func (n *node) propose(txns ...string) {
 // reconfigure orders a reconfiguration at a leader.
 func (n *node) reconfigure(next *quorum.Ensemble) error {
 	first := n.leader.Next()
+	if err := n.leader.CheckReconfig(next); err != nil {
+		return err
+	}
 	if err := n.leader.ProposeReconfig(first, []byte(next.String()), next); err != nil {
 		return err
 	}
