@@ -74,6 +74,7 @@ type Config struct {
 	// Ensemble.
 	Standalone        bool             // one server, no quorum: see StandaloneEnabled
 	StandaloneEnabled bool             // false: run the ensemble's stack even with one participant
+	ReconfigEnabled   bool             // the ensemble may be changed by its clients
 	MyID              quorum.SID       // None: standalone without a myid file
 	Ensemble          *quorum.Ensemble // nil: no server.N entries
 	Role              quorum.Role      // what the server list makes of MyID, else peerType

@@ -101,6 +101,7 @@ func parserKeys() []key {
 		}},
 		text("dynamicConfigFile", func(c *Config) *string { return &c.DynamicConfigFile }),
 		strict("standaloneEnabled", "true", func(c *Config) *bool { return &c.StandaloneEnabled }),
+		strict("reconfigEnabled", "false", func(c *Config) *bool { return &c.ReconfigEnabled }),
 		strict("multiAddress.enabled", "false", func(c *Config) *bool { return &c.MultiAddress }),
 		{name: "version", set: func(c *Config, v string) (string, error) {
 			_, err := quorum.ParseVersion(v)
@@ -185,7 +186,7 @@ func pendingKeys() []key {
 	}
 	return slices.Concat(twice,
 		kept(pending, "observerMasterPort=0",
-			"reconfigEnabled=false", "autopurge.snapRetainCount=3", "autopurge.purgeInterval=0", "jvm.pause.monitor=false",
+			"autopurge.snapRetainCount=3", "autopurge.purgeInterval=0", "jvm.pause.monitor=false",
 			"jvm.pause.sleep.time.ms=500", "jvm.pause.warn-threshold.ms=10000", "jvm.pause.info-threshold.ms=1000",
 			"multiAddress.reachabilityCheckTimeoutMs=1000", "multiAddress.reachabilityCheckEnabled=true", "oraclePath",
 			"snapSizeLimitInKb=4194304", "txnLogSizeLimitInKb=-1", "snapshotSizeFactor=0.33", "flushDelay=0",

@@ -394,7 +394,10 @@ func (c *conn) answerWrite(r *request, txn *proto.Txn, res *znode.Result) {
 	case proto.OpSetData:
 		out = res.Stat.Append(out)
 	case proto.OpSetACL:
-		out = c.s.cfg.Ensemble.stat(res.Path, res.Stat).Append(out)
+		out = c.s.ensemble.Load().stat(res.Path, res.Stat).Append(out)
+	case proto.OpReconfig:
+		set, _ := txn.Body.(*proto.SetDataTxn)
+		out = proto.GetDataResponse{Data: set.Data, Stat: res.Stat}.Append(out)
 	case proto.OpMulti:
 		out = proto.MultiResponse{Results: res.Multi}.Append(out)
 	case proto.OpCloseSession:

@@ -91,6 +91,8 @@ type Config struct {
 	ContainerNeverUsed time.Duration
 	// Ensemble is what clients read in /zookeeper/config; nil on a standalone server.
 	Ensemble *Ensemble
+	// Reconfig lets clients change the ensemble, as long as this server leads.
+	Reconfig bool
 
 	// Secure lets clients speak TLS; nil: they cannot.
 	Secure *Secure

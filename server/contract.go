@@ -51,7 +51,17 @@ type Proposer interface {
 	// Answer sends payload to a server's Answered, behind the commit of everything that
 	// was proposed before.
 	Answer(to Origin, kind Kind, payload []byte)
+	// Reconfigure judges a change of the ensemble that would be the transaction number at, behind
+	// everything that was proposed before. It waits for the answer, or until stop is closed; then, and
+	// with any code but CodeOK, nothing is proposed. It is called once before each ProposeReconfig.
+	Reconfigure(at zxid.ID, change *proto.ReconfigRequest, stop <-chan struct{}) Reconfiguration
+	// ProposeReconfig proposes the transaction of the change that was judged last.
+	ProposeReconfig(at zxid.ID, txn []byte)
 }
+
+// Reconfiguration is what becomes of a change of the ensemble: CodeOK and what /zookeeper/config
+// is to hold, or a refusal.
+type Reconfiguration = znode.Reconfig
 
 // Store is the tree. Reads are safe beside Install, as *store.Store promises them, and
 // leave the node in a cache; the server calls Install from one goroutine.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/proto"
@@ -20,12 +21,23 @@ type Ensemble struct {
 	installed int64
 }
 
-// show returns a view of the store in which /zookeeper/config is the ensemble's.
-func (e *Ensemble) show(s Store) Store {
-	if e == nil {
-		return s
+// SetEnsemble replaces what clients read in /zookeeper/config as long as no transaction has
+// written it. No watch fires. It does nothing on a standalone server.
+func (s *Server) SetEnsemble(e Ensemble) {
+	if s.ensemble.Load() == nil {
+		return
 	}
-	return &ensembleView{Store: s, ensemble: e}
+	s.tree.mu.Lock()
+	defer s.tree.mu.Unlock()
+	s.ensemble.Store(e.install(s.cfg.Now()))
+}
+
+// show returns a view of the store in which /zookeeper/config is the ensemble's.
+func (s *Server) show(store Store) Store {
+	if s.ensemble.Load() == nil {
+		return store
+	}
+	return &ensembleView{Store: store, ensemble: &s.ensemble}
 }
 
 // install returns a copy of e that is taken over now.
@@ -41,26 +53,33 @@ func (e *Ensemble) install(now time.Time) *Ensemble {
 // ensembleView is the tree as clients, and the leader's judgement of their requests, see it.
 type ensembleView struct {
 	Store
-	ensemble *Ensemble
+	ensemble *atomic.Pointer[Ensemble]
 }
 
 // Node implements znode.View.
 func (v *ensembleView) Node(path string) *znode.Node {
 	n := v.Store.Node(path)
-	if path != znode.ConfigPath || n == nil || v.ensemble.overwritten(n.Mzxid) {
+	if path != znode.ConfigPath || n == nil {
+		return n
+	}
+	e := v.ensemble.Load()
+	if e.overwritten(n.Mzxid) {
 		return n
 	}
 	shown := *n
-	shown.Data, shown.Version = v.ensemble.Text, configVersion
-	shown.Mzxid, shown.Mtime = v.ensemble.Version, v.ensemble.installed
+	shown.Data, shown.Version = e.Text, configVersion
+	shown.Mzxid, shown.Mtime = e.Version, e.installed
 	return &shown
 }
 
 // configVersion is the data version that the node has until a client writes it.
 const configVersion = -1
 
-// overwritten reports whether the node was written later, by whoever may.
-func (e *Ensemble) overwritten(mzxid zxid.ID) bool { return mzxid > e.Version }
+// overwritten reports whether the node was written later, by whoever may, or by the
+// reconfiguration that this is.
+func (e *Ensemble) overwritten(mzxid zxid.ID) bool {
+	return mzxid > e.Version || mzxid == e.Version && mzxid != 0
+}
 
 // stat returns what a client is told of a node whose Stat in the replicated tree is s.
 func (e *Ensemble) stat(path string, s proto.Stat) proto.Stat {

@@ -5,10 +5,66 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/proto"
 )
+
+// welcome accepts clients until ctx is done, or until a listener breaks. It closes all of them.
+func (s *Server) welcome(ctx context.Context, plain net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	failed := make(chan error, 1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	open := func(ctx context.Context, l net.Listener, e entrance) {
+		wg.Go(func() {
+			defer l.Close()
+			if err := s.accept(ctx, l, e); err != nil {
+				select {
+				case failed <- err:
+				default: // another one has failed already
+				}
+			}
+		})
+	}
+	e := plainText
+	if s.cfg.Secure != nil && s.cfg.Secure.Unified {
+		e = eitherText
+	}
+	if s.cfg.Secure != nil && s.cfg.Secure.Listener != nil {
+		open(ctx, s.cfg.Secure.Listener, tlsText)
+	}
+	leave := func() {}
+	for {
+		if plain != nil {
+			var here context.Context
+			here, leave = context.WithCancel(ctx)
+			defer leave() //nolint:gocritic // one for each address that the server ever had
+			open(here, plain, e)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case plain = <-s.moves:
+			leave()
+		}
+	}
+}
+
+// Move accepts clients on l, which it closes in the end, and no more on the listener that Run was
+// given or on the one before. Connections stay. It is to be called while Run runs; false if ctx ends before.
+func (s *Server) Move(ctx context.Context, l net.Listener) bool {
+	select {
+	case s.moves <- l:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
 
 // accept takes connections until ctx is done. A shortage of descriptors is waited out.
 func (s *Server) accept(ctx context.Context, l net.Listener, e entrance) error {

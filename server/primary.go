@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/proto"
+	"github.com/zabkeeper/zabkeeper/proto/jute"
 	"github.com/zabkeeper/zabkeeper/server/session"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 	"github.com/zabkeeper/zabkeeper/znode"
@@ -62,6 +63,7 @@ type primary struct {
 	asked    znode.Request     // being prepared
 	slab     []byte            // the batch, one transaction after the other
 	ends     []int             // where they end in slab
+	planned  bool              // the batch is one reconfiguration
 	window   []proposed        // proposed and not yet applied
 	inFlight int               // bytes in window
 	closing  []closing
@@ -297,7 +299,12 @@ func (p *primary) propose() {
 		start = end
 	}
 	p.s.stats.proposals.add(p.ends)
-	p.out.Propose(p.first, txns)
+	if p.planned {
+		p.planned = false
+		p.out.ProposeReconfig(p.first, txns[0])
+	} else {
+		p.out.Propose(p.first, txns)
+	}
 	p.window = append(p.window, proposed{upTo: p.next - 1, bytes: len(p.slab)})
 	p.inFlight += len(p.slab)
 	p.first, p.ends, p.slab = p.next, p.ends[:0], p.slab[:0]
@@ -364,7 +371,33 @@ func (p *primary) request(from Origin, e *envelope) error {
 		case session.OK:
 		}
 	}
+	if e.op == proto.OpReconfig {
+		return p.reconfigure(r)
+	}
 	p.prepare(r)
+	return nil
+}
+
+// reconfigure makes a transaction of a change of the ensemble. It is a batch of its own: what it
+// makes of the ensemble holds from its zxid on.
+func (p *primary) reconfigure(r *znode.Request) error {
+	var ask proto.ReconfigRequest
+	c := jute.NewCursor(r.Body)
+	if ask.Decode(&c); c.Err() != nil {
+		return c.Err()
+	}
+	p.propose()
+	switch cfg := &p.s.cfg; {
+	case !cfg.Reconfig:
+		r.Reconfig.Code = proto.CodeReconfigDisabled
+	case r.SessionCode != proto.CodeOK: // the refusal that comes first
+	case cfg.Ensemble == nil:
+		r.Reconfig.Code = proto.CodeUnimplemented
+	default:
+		r.Reconfig = p.out.Reconfigure(p.next, &ask, p.ending)
+	}
+	p.planned = p.prepare(r) == proto.OpReconfig
+	p.propose()
 	return nil
 }
 
@@ -397,14 +430,15 @@ func (p *primary) expire(id proto.SessionID) {
 	p.prepare(&znode.Request{Session: id, Op: proto.OpCloseSession})
 }
 
-// prepare adds a transaction to the batch.
-func (p *primary) prepare(r *znode.Request) {
+// prepare adds a transaction to the batch, and returns its type.
+func (p *primary) prepare(r *znode.Request) proto.Op {
 	now := p.s.cfg.Now()
 	txn := p.prep.Prepare(r, p.next, now.UnixMilli())
 	if p.s.cfg.EnforceQuota {
 		p.quotas.tell(p, now)
 	}
 	p.add(&txn)
+	return txn.Type
 }
 
 func (p *primary) add(txn *proto.Txn) {

@@ -41,7 +41,7 @@ func (c *conn) handle(frame []byte) bool {
 		r.body, r.rearm = body, newRearm(body)
 		return c.read(&r, err)
 	case proto.OpCreate, proto.OpCreate2, proto.OpCreateContainer, proto.OpCreateTTL, proto.OpDelete, proto.OpSetData,
-		proto.OpSetACL, proto.OpMulti, proto.OpCloseSession:
+		proto.OpSetACL, proto.OpMulti, proto.OpReconfig, proto.OpCloseSession:
 		return c.write(&r, cur.Rest())
 	case proto.OpSync:
 		var body proto.SyncRequest
@@ -56,22 +56,8 @@ func (c *conn) handle(frame []byte) bool {
 		var body proto.GetSASLRequest
 		body.Decode(&cur)
 		return c.sasl(&r, &body, cur.Err())
-	case proto.OpReconfig:
-		return c.reconfig(&r, cur.Rest())
 	}
 	return c.unknown(&r)
-}
-
-// reconfig is refused as it is by a ZooKeeper whose reconfigEnabled is off, which is the default
-// (spec semantics 12.3): members are changed in the configuration files.
-func (c *conn) reconfig(r *request, body []byte) bool {
-	code := proto.CodeReconfigDisabled
-	if c.readOnly {
-		code = proto.CodeNotReadOnly
-	} else if _, err := proto.DecodeRequest(r.op, body); err != nil {
-		code = proto.CodeMarshallingError
-	}
-	return c.refuse(r, code)
 }
 
 // unknown answers what no client may send, with zxid -1, and closes the connection behind the

@@ -46,6 +46,10 @@ type Server struct {
 	era atomic.Int64
 	// full refuses what makes the tree grow, see RefuseGrowth.
 	full atomic.Bool
+	// ensemble is Config.Ensemble or what SetEnsemble replaced it by; nil on a standalone server.
+	ensemble atomic.Pointer[Ensemble]
+	// moves hands a listener to Run that takes the other's place.
+	moves chan net.Listener
 	// primary is the leader-side pipeline, nil while this server does not lead.
 	primary atomic.Pointer[primary]
 
@@ -92,6 +96,7 @@ func New(cfg Config) (*Server, error) {
 		perIP:    make(map[string]int),
 		sessions: make(map[proto.SessionID]*conn),
 		opened:   make(chan struct{}),
+		moves:    make(chan net.Listener),
 		locals:   newLocals(&cfg),
 	}
 	if t := cfg.Throttle; t != nil {
@@ -105,7 +110,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.era.Store(1)
 	s.stats.traceMask.Store(firstTraceMask)
-	s.tree.store = cfg.Ensemble.show(cfg.Store)
+	s.ensemble.Store(cfg.Ensemble)
+	s.tree.store = s.show(cfg.Store)
 	s.tree.open = make(map[follower]struct{})
 	s.adoptTree()
 	s.applier.init(s)
@@ -124,22 +130,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	s.wg.Go(s.applier.run)
 	stop := make(chan struct{})
 	s.wg.Go(func() { s.keepHouse(stop) })
-	failed := make(chan error, 2)
-	if l != nil {
-		e := plainText
-		if s.cfg.Secure != nil && s.cfg.Secure.Unified {
-			e = eitherText
-		}
-		s.wg.Go(func() { failed <- s.accept(ctx, l, e) })
-	}
-	if s.cfg.Secure != nil && s.cfg.Secure.Listener != nil {
-		s.wg.Go(func() { failed <- s.accept(ctx, s.cfg.Secure.Listener, tlsText) })
-	}
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
+	err := s.welcome(ctx, l)
 	s.StopServing("shutdown")
 	close(stop)
 	s.mu.Lock()
@@ -148,12 +139,6 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		c.kill("shutdown")
 	}
 	s.mu.Unlock()
-	if l != nil {
-		l.Close()
-	}
-	if s.cfg.Secure != nil && s.cfg.Secure.Listener != nil {
-		s.cfg.Secure.Listener.Close()
-	}
 	s.applier.close()
 	s.wg.Wait()
 	s.quiet.Flush()

@@ -298,6 +298,14 @@ func (m *member) Propose(first zxid.ID, txns [][]byte) {
 	m.twin.post(event{batch: batch})
 }
 
+// Reconfigure implements server.Proposer: no other ensemble than this one ever has a quorum.
+func (m *member) Reconfigure(zxid.ID, *proto.ReconfigRequest, <-chan struct{}) server.Reconfiguration {
+	return server.Reconfiguration{Code: proto.CodeNewConfigNoQuorum}
+}
+
+// ProposeReconfig implements server.Proposer.
+func (m *member) ProposeReconfig(first zxid.ID, txn []byte) { m.Propose(first, [][]byte{txn}) }
+
 // Answer implements server.Proposer.
 func (m *member) Answer(to server.Origin, kind server.Kind, payload []byte) {
 	m.twin.post(event{to: to, kind: kind, payload: payload})

@@ -33,7 +33,7 @@ func (l *Leader) Membership() quorum.Membership { return l.view }
 // CheckReconfig reports whether a reconfiguration to next could be proposed now. Observers
 // count for nothing here, even those that next makes voters: they have acknowledged nothing.
 func (l *Leader) CheckReconfig(next *quorum.Ensemble) error {
-	if err := l.mayReconfigure(); err != nil {
+	if err := l.MayReconfigure(); err != nil {
 		return err
 	}
 	ready := quorum.SetOf(l.self)
@@ -48,8 +48,9 @@ func (l *Leader) CheckReconfig(next *quorum.Ensemble) error {
 	return nil
 }
 
-// mayReconfigure reports whether nothing stands against any reconfiguration.
-func (l *Leader) mayReconfigure() error {
+// MayReconfigure reports whether nothing stands against any reconfiguration: ErrNotLeading or
+// ErrReconfigInProgress.
+func (l *Leader) MayReconfigure() error {
 	switch {
 	case l.phase != Broadcast || l.leaving:
 		return ErrNotLeading
@@ -78,7 +79,7 @@ func (l *Leader) mayCount(p *link) bool {
 // that is the transaction's zxid. Whether a quorum of it is there CheckReconfig has said before; a
 // moment later is as good as now. Errors are those of Propose, and ErrReconfigInProgress.
 func (l *Leader) ProposeReconfig(first zxid.ID, data []byte, next *quorum.Ensemble) error {
-	if err := l.mayReconfigure(); err != nil {
+	if err := l.MayReconfigure(); err != nil {
 		return err
 	}
 	before := l.win.last().ID

@@ -158,6 +158,16 @@ type Durable struct {
 	Untrusted bool
 }
 
+// Latest returns the membership to work with: what is on disk, unless what this server was
+// configured with is newer. What a file says without a version is where an ensemble begins, and
+// nothing once the disk knows better (hazards H-79, H-83).
+func (d *Durable) Latest(configured quorum.Membership) quorum.Membership {
+	if m := d.Membership; !m.IsZero() && m.Committed.Version() >= configured.Committed.Version() {
+		return m
+	}
+	return configured
+}
+
 // Promise is the durable promise never to follow or acknowledge a leader of a
 // lower epoch, nor to help another leader of the same one to find its quorum of
 // promises (spec 6.2, hazard H-34).

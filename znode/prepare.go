@@ -45,6 +45,15 @@ type Request struct {
 	GrowthCode proto.Code
 	// Timeout is the negotiated timeout in ms, for OpCreateSession.
 	Timeout int32
+	// Reconfig, for OpReconfig, is what the leader of the ensemble makes of the request.
+	Reconfig Reconfig
+}
+
+// Reconfig is the judgement of a reconfiguration by those who know the ensemble (spec semantics
+// 12.3): its refusal, or what the configuration node is to hold.
+type Reconfig struct {
+	Code proto.Code
+	Data []byte
 }
 
 // Preparer makes transactions of requests: it judges each one against the tree as it
@@ -129,6 +138,8 @@ func (p *Preparer) body(r *Request) (proto.TxnBody, proto.Code) {
 			return nil, proto.CodeMarshallingError
 		}
 		return p.one(r.Op, request)
+	case proto.OpReconfig:
+		return p.reconfig(&r.Reconfig)
 	default:
 		return nil, proto.CodeUnimplemented
 	}

@@ -162,6 +162,33 @@ func (p *Preparer) setData(r *proto.SetDataRequest) (proto.TxnBody, proto.Code) 
 	return txn, proto.CodeOK
 }
 
+// reconfig writes the configuration node, whose data version stays what it is; the version of the
+// configuration is the zxid. Permission is looked at last (spec semantics 12.3).
+func (p *Preparer) reconfig(judged *Reconfig) (proto.TxnBody, proto.Code) {
+	switch {
+	case judged.Code == proto.CodeReconfigDisabled:
+		return nil, judged.Code
+	case p.request.SessionCode != proto.CodeOK:
+		return nil, p.request.SessionCode
+	case judged.Code != proto.CodeOK:
+		return nil, judged.Code
+	}
+	node, code := p.target(ConfigPath, proto.PermWrite)
+	if code != proto.CodeOK {
+		return nil, code
+	}
+	node.version, node.size = configVersion, int32(len(judged.Data))
+	txn := &proto.SetDataTxn{Path: ConfigPath, Data: judged.Data, Version: node.version}
+	if sizeBody(txn) > p.room {
+		return nil, proto.CodeMarshallingError
+	}
+	p.put(ConfigPath, node)
+	return txn, proto.CodeOK
+}
+
+// configVersion is the data version of the configuration node unless a client has written it.
+const configVersion = -1
+
 func (p *Preparer) setACL(r *proto.SetACLRequest) (proto.TxnBody, proto.Code) {
 	switch {
 	case p.request.SessionCode != proto.CodeOK:

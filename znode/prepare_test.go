@@ -24,6 +24,8 @@ func TestOnlyKnownWritesArePrepared(t *testing.T) {
 		case proto.OpCreate, proto.OpCreate2, proto.OpCreateContainer, proto.OpCreateTTL, proto.OpDelete,
 			proto.OpSetData, proto.OpSetACL, proto.OpMulti:
 			want = marshalling // the body is empty
+		case proto.OpReconfig:
+			want = proto.CodeNoAuth
 		}
 		if r := c.do(op, nil); r.Code != want || r.Multi != nil {
 			t.Errorf("%v: %v", op, r.Code)
@@ -349,5 +351,38 @@ func TestPrepareIgnoresWhetherTheViewHasCaughtUp(t *testing.T) {
 	c.propose(c.request(proto.OpSetData, proto.SetDataRequest{Path: "/a", Version: 2}))
 	if r := c.apply(2); r[0].Code != ok || r[1].Code != badVersion {
 		t.Errorf("%v, %v", r[0].Code, r[1].Code)
+	}
+}
+
+// TestReconfigOrder: what is wrong with a reconfiguration is told in the order of spec semantics 12.3.
+func TestReconfigOrder(t *testing.T) {
+	text := []byte("server.1=a:1:2:participant\nversion=100000009")
+	ok := znode.Reconfig{Data: text}
+	for name, tc := range map[string]struct {
+		request znode.Request
+		want    proto.Code
+	}{
+		"disabled comes first":    {znode.Request{SessionCode: proto.CodeSessionExpired, Reconfig: znode.Reconfig{Code: proto.CodeReconfigDisabled}}, proto.CodeReconfigDisabled},
+		"then the session":        {znode.Request{SessionCode: proto.CodeSessionExpired, Reconfig: znode.Reconfig{Code: proto.CodeBadVersion}}, proto.CodeSessionExpired},
+		"then what leaders judge": {znode.Request{Reconfig: znode.Reconfig{Code: proto.CodeNewConfigNoQuorum}}, proto.CodeNewConfigNoQuorum},
+		"then permission":         {znode.Request{Reconfig: ok}, proto.CodeNoAuth},
+		"super may":               {znode.Request{Reconfig: ok, IDs: []proto.ID{{Scheme: "super", ID: ""}}}, proto.CodeOK},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t)
+			r := tc.request
+			r.Op, r.Session, r.Cxid = proto.OpReconfig, session1, 7
+			res := c.send(&r)
+			if res.Code != tc.want {
+				t.Fatalf("%v, want %v", res.Code, tc.want)
+			}
+			n := c.tree.Node(znode.ConfigPath)
+			if wrote := string(n.Data) == string(text); wrote != (tc.want == proto.CodeOK) {
+				t.Errorf("the node holds %q", n.Data)
+			}
+			if tc.want == proto.CodeOK && (res.Stat.Version != -1 || res.Stat.Mzxid != n.Mzxid) {
+				t.Errorf("stat %+v", res.Stat)
+			}
+		})
 	}
 }

@@ -64,6 +64,8 @@ type Transport interface {
 	Connect(leader quorum.SID) (link uint64)
 	// Hangup closes a link; no further events of it are reported.
 	Hangup(link uint64)
+	// SetMembers says whom the server may have to do with from now on, and where they are.
+	SetMembers(m quorum.Membership)
 	// Send queues messages on a link, in order. A link whose queue exceeds its budget is
 	// closed. The slice remains the caller's, what it holds is shared.
 	Send(link uint64, msgs []zab.Message)
@@ -103,6 +105,9 @@ type StateMachine interface {
 	StageSnapshot() (SnapshotSink, error)
 	// Install replaces the state by a staged snapshot, behind everything handed over before.
 	Install(s SnapshotSink) error
+	// Reconfigured tells of another membership than the last, which is New's first. It comes before
+	// the transactions that are proposed under it, and before those that it was committed with.
+	Reconfigured(m quorum.Membership)
 }
 
 // SnapshotSource is an open snapshot; one goroutine uses it.
@@ -126,11 +131,16 @@ type SnapshotSink interface {
 // Config is what a Peer is made of. Durations are real time; the loop turns them into the
 // machines' ticks.
 type Config struct {
-	Self     quorum.SID
-	Ensemble *quorum.Ensemble
+	Self quorum.SID
+	// Membership is what this server's files say. What the log holds counts instead as long as
+	// its committed configuration is not older.
+	Membership quorum.Membership
+	// Reconfigurable says that the ensemble may change while it lives (reconfigEnabled): its
+	// configurations get versions, and newer ones are learnt from other servers.
+	Reconfigurable bool
 
 	Log          Log
-	Transport    Transport // nil for a single-voter ensemble
+	Transport    Transport // nil for a server that will always be alone
 	StateMachine StateMachine
 
 	TickTime             time.Duration
@@ -160,22 +170,22 @@ const (
 )
 
 func (c *Config) validate() error {
-	member, ok := c.Ensemble.Member(c.Self)
-	if !ok {
-		return fmt.Errorf("peer: server %v is not in the ensemble", c.Self)
-	}
 	if c.Log == nil || c.StateMachine == nil {
 		return errors.New("peer: log and state machine are required")
 	}
-	if c.Transport == nil && len(c.Ensemble.Members()) > 1 {
+	if c.Membership.Voters().Len() == 0 {
+		return errors.New("peer: an ensemble needs a voter")
+	}
+	if !c.Reconfigurable && !c.Membership.SIDs().Has(c.Self) {
+		return fmt.Errorf("peer: server %v is not in the ensemble", c.Self)
+	}
+	alone := c.Membership.SIDs() == quorum.SetOf(c.Self) && !c.Reconfigurable
+	if c.Transport == nil && !alone {
 		return errors.New("peer: an ensemble of several servers needs a transport")
 	}
 	if c.TickTime <= 0 || c.InitLimit <= 0 || c.SyncLimit <= 0 {
 		return fmt.Errorf("peer: tickTime %v, initLimit %d and syncLimit %d must be positive",
 			c.TickTime, c.InitLimit, c.SyncLimit)
-	}
-	if member.Role == quorum.Observer && c.Ensemble.Voters().Len() == 0 {
-		return errors.New("peer: an ensemble needs a voter")
 	}
 	if c.Finalize <= 0 {
 		c.Finalize = DefaultFinalize

@@ -186,7 +186,7 @@ func (m *member) start() {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cfg := peer.Config{
-		Self: m.sid, Ensemble: m.w.ensemble, Log: history{m.log}, StateMachine: m.list,
+		Self: m.sid, Membership: quorum.Stable(m.w.ensemble), Log: history{m.log}, StateMachine: m.list,
 		TickTime: tickTime, InitLimit: initLimit, SyncLimit: syncLimit,
 		Logger: zerolog.Nop(), Rand: rand.New(rand.NewPCG(uint64(m.sid), 1)),
 	}

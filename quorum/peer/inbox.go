@@ -20,6 +20,8 @@ const (
 	evPersisted
 	evSubmit
 	evPropose
+	evPlan
+	evReconfigure
 	evAnswer
 	evStreamDone
 	evStreamFailed
@@ -44,6 +46,9 @@ type event struct {
 	first       zxid.ID
 	point       zxid.Point
 	err         error
+	plan        func(quorum.Membership) (*quorum.Ensemble, error)
+	planned     chan<- Planned // holds one
+	next        *quorum.Ensemble
 }
 
 // inbox is the loop's queue of events: many writers, one reader, which takes everything

@@ -22,6 +22,11 @@ type Peer struct {
 	inbox *inbox
 	fle   *fle.Machine
 
+	// members is the membership that transport, election and state machine were told of last.
+	members quorum.Membership
+	// heir is who leads next without an election, or quorum.None (spec zab-and-election 15.5).
+	heir quorum.SID
+
 	generation uint64
 	// delivered is the zxid up to which entries were handed to the state machine.
 	delivered zxid.ID
@@ -69,15 +74,18 @@ func New(cfg Config) (*Peer, error) {
 		inbox:  newInbox(),
 		hellos: make(map[uint64]*hello),
 		seen:   make(map[quorum.SID]quorum.Incarnation),
-		fle: fle.New(fle.Config{
-			Self:           cfg.Self,
-			Membership:     quorum.Stable(cfg.Ensemble),
-			FinalizeTicks:  electionTicks(cfg.Finalize),
-			MinNotifyTicks: electionTicks(cfg.MinNotify),
-			MaxNotifyTicks: electionTicks(cfg.MaxNotify),
-			CutOffTicks:    electionTicks(connectPatience),
-		}),
+		heir:   quorum.None,
 	}
+	d := cfg.Log.Durable()
+	p.members = d.Latest(cfg.Membership)
+	p.fle = fle.New(fle.Config{
+		Self:           cfg.Self,
+		Membership:     p.members,
+		FinalizeTicks:  electionTicks(cfg.Finalize),
+		MinNotifyTicks: electionTicks(cfg.MinNotify),
+		MaxNotifyTicks: electionTicks(cfg.MaxNotify),
+		CutOffTicks:    electionTicks(connectPatience),
+	})
 	p.status.Store(&Status{State: fle.Looking})
 	return p, nil
 }
@@ -88,10 +96,14 @@ func (p *Peer) Run(ctx context.Context) error {
 	defer p.inbox.close()
 	defer p.quiet.Flush()
 	p.delivered = p.cfg.StateMachine.Applied().ID
+	p.tell()
 	for ctx.Err() == nil {
-		outcome, err := p.look(ctx)
-		if err != nil {
-			return err
+		outcome := p.inherit()
+		if outcome == nil {
+			var err error
+			if outcome, err = p.look(ctx); err != nil {
+				return err
+			}
 		}
 		if outcome == nil {
 			return nil
@@ -108,6 +120,7 @@ func (p *Peer) look(ctx context.Context) (*fle.Outcome, error) {
 	p.lookingSince = time.Now()
 	d := p.cfg.Log.Durable()
 	p.publish(nil, fle.Looking, d)
+	p.remember(d.Latest(p.cfg.Membership))
 	p.distrust(d)
 	own := fle.Vote{Leader: p.cfg.Self, Zxid: d.History.Last().ID, Epoch: d.Current}
 	if d.Untrusted {
@@ -121,7 +134,11 @@ func (p *Peer) look(ctx context.Context) (*fle.Outcome, error) {
 	defer tick.Stop()
 	readOnly := false
 	for {
-		if outcome := p.electionReady(); outcome != nil {
+		outcome, err := p.electionStep(own)
+		if err != nil {
+			return nil, err
+		}
+		if outcome != nil {
 			if readOnly {
 				p.cfg.StateMachine.StopServing("the search for a leader is over")
 			}
@@ -185,13 +202,14 @@ func (p *Peer) holdBack(ctx context.Context, outcome *fle.Outcome) {
 // distrust tells the election which servers are not the ones that were once synchronised
 // under their id, as far as their links have introduced them.
 func (p *Peer) distrust(d zab.Durable) {
-	for sid := range p.cfg.Ensemble.Voters().All() {
+	for sid := range p.members.Voters().All() {
 		p.judge(sid, d)
 	}
 }
 
-// electionReady carries out what the election machine wants.
-func (p *Peer) electionReady() *fle.Outcome {
+// electionReady carries out what the election machine wants, but for what it has learnt of
+// the membership: that is for a server that has no role.
+func (p *Peer) electionReady() fle.Ready {
 	rd := p.fle.Ready()
 	for _, e := range rd.Events {
 		p.logElection(e)
@@ -201,7 +219,22 @@ func (p *Peer) electionReady() *fle.Outcome {
 			p.cfg.Transport.Notify(n)
 		}
 	}
-	return rd.Outcome
+	return rd
+}
+
+// electionStep is electionReady while looking. What was found with a membership that is not
+// the newest does not count: the search begins anew.
+func (p *Peer) electionStep(own fle.Vote) (*fle.Outcome, error) {
+	for {
+		rd := p.electionReady()
+		if rd.Newer == nil || !p.cfg.Reconfigurable {
+			return rd.Outcome, nil
+		}
+		if err := p.adopt(rd.Newer); err != nil {
+			return nil, err
+		}
+		p.fle.Look(own)
+	}
 }
 
 // elsewhere handles an event that no role takes: it belongs to the election, or to a
@@ -223,7 +256,9 @@ func (p *Peer) elsewhere(e event) {
 		}
 	case evLinkDown:
 		delete(p.hellos, e.link)
-	case evPersisted, evSubmit, evPropose, evAnswer, evStreamDone, evStreamFailed, evHandOver:
+	case evPlan:
+		e.planned <- Planned{Err: zab.ErrNotLeading}
+	case evPersisted, evSubmit, evPropose, evReconfigure, evAnswer, evStreamDone, evStreamFailed, evHandOver:
 		// Of a role that is over: its clients have been told by closing them.
 	}
 }

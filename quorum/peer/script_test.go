@@ -55,6 +55,8 @@ func (s *stage) Notify(n fle.Notification) {
 	}
 }
 
+func (s *stage) SetMembers(quorum.Membership) {}
+
 func (s *stage) Connect(leader quorum.SID) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,7 +165,7 @@ func newStage(t *testing.T) *stage {
 		links: 1000, sent: make(map[uint64][]zab.Message), done: make(chan error, 1),
 	}
 	p, err := peer.New(peer.Config{
-		Self: 3, Ensemble: ensembleOf(t, quorum.Set{}, 1, 2, 3), Log: s.log, Transport: s, StateMachine: s.list,
+		Self: 3, Membership: quorum.Stable(ensembleOf(t, quorum.Set{}, 1, 2, 3)), Log: s.log, Transport: s, StateMachine: s.list,
 		TickTime: tickTime, InitLimit: initLimit, SyncLimit: syncLimit,
 		Logger: zerolog.Nop(), Rand: rand.New(rand.NewPCG(3, 1)),
 	})
@@ -574,7 +576,7 @@ func TestConfigIsChecked(t *testing.T) {
 	}()
 	good := func() peer.Config {
 		return peer.Config{
-			Self: 3, Ensemble: ensembleOf(t, quorum.Set{}, 1, 2, 3), Log: history{log},
+			Self: 3, Membership: quorum.Stable(ensembleOf(t, quorum.Set{}, 1, 2, 3)), Log: history{log},
 			Transport: &stage{}, StateMachine: &list{},
 			TickTime: tickTime, InitLimit: 1, SyncLimit: 1, Rand: rand.New(rand.NewPCG(1, 2)),
 		}

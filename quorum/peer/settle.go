@@ -24,6 +24,9 @@ func (t *tenure) settle() error {
 	for _, e := range rd.Events {
 		t.logEvent(e)
 	}
+	if !rd.Membership.IsZero() {
+		t.p.remember(rd.Membership)
+	}
 	if err := t.persist(rd.Persist); err != nil {
 		return err
 	}
@@ -91,19 +94,20 @@ func (t *tenure) send(msgs []zab.Message) {
 	}
 	for i := range msgs {
 		to := msgs[i].To
+		if len(t.outbox[to]) == 0 {
+			t.receivers = append(t.receivers, to)
+		}
 		t.outbox[to] = append(t.outbox[to], msgs[i])
 	}
-	for sid := range t.p.cfg.Ensemble.SIDs().All() {
+	for _, sid := range t.receivers {
 		batch := t.outbox[sid]
-		if len(batch) == 0 {
-			continue
-		}
 		if link, ok := t.links[sid]; ok {
 			t.p.cfg.Transport.Send(link, batch)
 		}
 		clear(batch)
 		t.outbox[sid] = batch[:0]
 	}
+	t.receivers = t.receivers[:0]
 }
 
 // commit hands everything up to id to the state machine. What this role appended is in
@@ -188,7 +192,7 @@ func (t *tenure) logEvent(e zab.Event) {
 		level = zerolog.WarnLevel
 	case zab.EventDivergence:
 		level = zerolog.ErrorLevel
-	case zab.EventPhase, zab.EventEpoch, zab.EventSync, zab.EventSynced:
+	case zab.EventPhase, zab.EventEpoch, zab.EventSync, zab.EventSynced, zab.EventReconfig:
 	}
 	var ev *zerolog.Event
 	if e.Peer == quorum.None {

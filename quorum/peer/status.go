@@ -57,7 +57,7 @@ func (p *Peer) judge(sid quorum.SID, d zab.Durable) {
 	inc, ok := p.seen[sid]
 	strange := false
 	for _, k := range d.Known {
-		if ok && k.SID == sid && k.Incarnation != inc {
+		if ok && k.SID == sid && !k.Gone && k.Incarnation != inc {
 			strange = true
 		}
 	}

@@ -23,6 +23,7 @@ type machine interface {
 	Ready() zab.Ready
 	Phase() zab.Phase
 	Epoch() zxid.Epoch
+	Heir() quorum.SID
 }
 
 // learner is what followers and observers add to it.
@@ -71,7 +72,9 @@ type tenure struct {
 	installPoint zxid.Point
 	installToken uint64
 
-	outbox map[quorum.SID][]zab.Message // reused by send
+	// Reused by send.
+	outbox    map[quorum.SID][]zab.Message
+	receivers []quorum.SID // whose outbox is not empty
 }
 
 // connectPatience is how long a learner tries to reach the leader that was elected, before it
@@ -112,7 +115,8 @@ func (t *tenure) takeRole() {
 	d := p.cfg.Log.Durable()
 	cfg := zab.Config{
 		Self:       p.cfg.Self,
-		Membership: quorum.Stable(p.cfg.Ensemble),
+		Membership: p.members,
+		Versioned:  p.cfg.Reconfigurable,
 		Durable:    d,
 		InitTicks:  2 * p.cfg.InitLimit,
 		SyncTicks:  2 * p.cfg.SyncLimit,
@@ -222,7 +226,11 @@ func (t *tenure) event(e event) error {
 	case evSubmit:
 		t.submit(e)
 	case evPropose:
-		return t.propose(e)
+		return t.propose(e, t.leader.Propose)
+	case evPlan:
+		t.plan(e)
+	case evReconfigure:
+		return t.reconfigure(e)
 	case evAnswer:
 		if t.leader != nil && e.generation == t.generation {
 			t.leader.Answer(e.sid, e.request, e.payloads[0])
@@ -361,11 +369,12 @@ func (t *tenure) submit(e event) {
 	}
 }
 
-func (t *tenure) propose(e event) error {
+// propose proposes what the preparer wants proposed, if it is this leadership's.
+func (t *tenure) propose(e event, by func(first zxid.ID, txns [][]byte) error) error {
 	if t.leader == nil || e.generation != t.generation || t.leader.Phase() != zab.Broadcast {
 		return nil
 	}
-	switch err := t.leader.Propose(e.first, e.payloads); {
+	switch err := by(e.first, e.payloads); {
 	case err == nil, errors.Is(err, zab.ErrNotLeading):
 	case errors.Is(err, zab.ErrExhausted):
 		t.reason = err.Error() // a new epoch has zxids again
@@ -391,6 +400,9 @@ func (t *tenure) close(failed bool) error {
 	t.wg.Wait()
 	for _, link := range t.links {
 		p.cfg.Transport.Hangup(link)
+	}
+	if t.machine.Phase() == zab.Stopped {
+		p.heir = t.machine.Heir()
 	}
 	if t.leader != nil {
 		p.heard = max(p.heard, t.leader.Heard())

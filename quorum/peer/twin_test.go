@@ -42,6 +42,7 @@ type list struct {
 	serving  bool
 	leading  uint64 // generation; 0: none
 	next     zxid.ID
+	members  quorum.Membership
 	snapshot int // opened
 }
 
@@ -249,6 +250,12 @@ func (s *sink) Discard() error {
 		s.list.calls = append(s.list.calls, "discard")
 	})
 	return nil
+}
+
+func (l *list) Reconfigured(m quorum.Membership) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.members = m
 }
 
 func (l *list) Install(peer.SnapshotSink) error {

@@ -10,5 +10,5 @@ func (n *Node) configNode() *server.Ensemble {
 	if n.conf.Standalone || n.conf.Ensemble == nil {
 		return nil
 	}
-	return &server.Ensemble{Text: []byte(n.ensemble.ConfigData()), Version: n.ensemble.Version()}
+	return &server.Ensemble{Text: []byte(n.ensemble().ConfigData()), Version: n.ensemble().Version()}
 }

@@ -40,7 +40,7 @@ func (m *machine) Answered(msg zab.Message) {
 }
 
 func (m *machine) Lead(epoch zxid.Epoch, first zxid.ID) {
-	m.n.server.Lead(epoch, first, proposer{peer: m.n.peer, generation: m.n.peer.Leading()})
+	m.n.server.Lead(epoch, first, &proposer{n: m.n, generation: m.n.peer.Leading()})
 }
 
 func (m *machine) Forwarded(from quorum.SID, msgs []zab.Message) {
@@ -54,7 +54,7 @@ func (m *machine) Forwarded(from quorum.SID, msgs []zab.Message) {
 }
 
 func (m *machine) Serve(state fle.State) {
-	if state == fle.Leading && !m.n.conf.LeaderServes && m.n.ensemble.Len() > 1 {
+	if state == fle.Leading && !m.n.conf.LeaderServes && m.n.ensemble().Len() > 1 {
 		return
 	}
 	m.n.server.Serve(m.n.mode(state))
@@ -107,14 +107,17 @@ func (s *staging) Discard() error {
 // proposer is the server's way to the peer while it leads: one leadership's, so that
 // what a slow preparer says after the end of it is dropped.
 type proposer struct {
-	peer       *peer.Peer
+	n          *Node
 	generation uint64
+	next       *quorum.Ensemble // planned last
 }
 
-func (p proposer) Propose(first zxid.ID, txns [][]byte) { p.peer.Propose(p.generation, first, txns) }
+func (p *proposer) Propose(first zxid.ID, txns [][]byte) {
+	p.n.peer.Propose(p.generation, first, txns)
+}
 
-func (p proposer) Answer(to server.Origin, kind server.Kind, payload []byte) {
-	p.peer.Answer(p.generation, quorum.SID(to), zabKind(kind), payload)
+func (p *proposer) Answer(to server.Origin, kind server.Kind, payload []byte) {
+	p.n.peer.Answer(p.generation, quorum.SID(to), zabKind(kind), payload)
 }
 
 // replicator is the server's way to whoever leads.
@@ -136,6 +139,8 @@ func (r replicator) Submit(fs []server.Forward) {
 type history struct {
 	*txnlog.Log
 	strict bool // see Node.strict
+	// alone says that this server is standalone, whatever ensemble its log remembers.
+	alone bool
 }
 
 // Durable adds that an empty store is not to be trusted, where the operator wants it so, until
@@ -143,6 +148,9 @@ type history struct {
 func (h history) Durable() zab.Durable {
 	d := h.Log.Durable()
 	d.Untrusted = d.Untrusted || h.strict && d.Current == 0
+	if h.alone {
+		d.Membership = quorum.Membership{}
+	}
 	return d
 }
 

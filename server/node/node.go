@@ -63,21 +63,27 @@ type Config struct {
 
 // Node is one running server. Its methods are safe for concurrent use.
 type Node struct {
-	cfg      Config
-	conf     *conf.Config
-	sid      quorum.SID
-	ensemble *quorum.Ensemble
-	log      zerolog.Logger
-	auth     auth.Config
+	cfg  Config
+	conf *conf.Config
+	sid  quorum.SID
+	log  zerolog.Logger
+	// configured is the ensemble that the configuration tells of, members what is true.
+	configured *quorum.Ensemble
+	members    atomic.Pointer[quorum.Membership]
+	// changed is signalled when members has changed.
+	changed chan struct{}
+	auth    auth.Config
 
 	stores    *stores
 	server    *server.Server
 	peer      *peer.Peer
 	machine   *machine
-	transport *transport.Transport // nil: standalone
-	listener  net.Listener         // nil: serves no clients there
-	secure    net.Listener         // the same by TLS
-	keeper    *keystore.Keeper     // nil: no TLS
+	transport *transport.Transport         // nil: standalone
+	listener  net.Listener                 // the first one, nil: serves no clients there
+	listening atomic.Pointer[net.Listener] // the present one
+	clientAt  *quorum.Address              // where listening was wanted; of follow alone
+	secure    net.Listener                 // the same by TLS
+	keeper    *keystore.Keeper             // nil: no TLS
 
 	space *space
 
@@ -100,7 +106,7 @@ func Start(cfg Config) (*Node, error) {
 	if cfg.Conf == nil || cfg.Fatal == nil {
 		return nil, errors.New("node: Config needs Conf and Fatal")
 	}
-	n := &Node{cfg: cfg, conf: cfg.Conf, log: cfg.Logger, done: make(chan struct{})}
+	n := &Node{cfg: cfg, conf: cfg.Conf, log: cfg.Logger, done: make(chan struct{}), changed: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	n.cancel = cancel
 	if err := n.open(); err != nil {
@@ -122,6 +128,9 @@ func (n *Node) open() error {
 	if n.listener, err = n.listen(); err != nil {
 		return err
 	}
+	if n.clientAt = n.conf.Client; n.listener != nil {
+		n.listening.Store(&n.listener)
+	}
 	if err = n.openTLS(); err != nil {
 		return err
 	}
@@ -133,6 +142,7 @@ func (n *Node) open() error {
 		n.space.release(err)
 		return err
 	}
+	n.settleMembers()
 	if err := n.assemble(); err != nil {
 		return errors.Join(err, n.stores.close())
 	}
@@ -153,11 +163,11 @@ func (n *Node) closeListeners() error {
 // identify settles who this server is and who the others are. A standalone server is an
 // ensemble of one.
 func (n *Node) identify() error {
-	n.sid, n.ensemble = n.conf.MyID, n.conf.Ensemble
+	n.sid, n.configured = n.conf.MyID, n.conf.Ensemble
 	if n.conf.Standalone && n.sid == quorum.None {
 		n.sid = standaloneSID
 	}
-	if n.ensemble != nil {
+	if n.configured != nil {
 		return nil
 	}
 	ensemble, err := quorum.NewEnsemble(0, []quorum.Member{{
@@ -167,7 +177,7 @@ func (n *Node) identify() error {
 	if err != nil {
 		return fmt.Errorf("node: %w", err)
 	}
-	n.ensemble = ensemble
+	n.configured = ensemble
 	return nil
 }
 
@@ -191,7 +201,7 @@ func (n *Node) assemble() error {
 		return fmt.Errorf("node: %w", err)
 	}
 	var carrier peer.Transport
-	if n.ensemble.Len() > 1 {
+	if !n.alone() {
 		if n.transport, err = n.newTransport(); err != nil {
 			return fmt.Errorf("node: %w", err)
 		}
@@ -203,8 +213,8 @@ func (n *Node) assemble() error {
 	}
 	n.machine = &machine{n: n, handed: n.stores.tree.Applied()}
 	n.peer, err = peer.New(peer.Config{
-		Self: n.sid, Ensemble: n.ensemble,
-		Log: history{Log: n.stores.log, strict: n.strict()}, Transport: carrier,
+		Self: n.sid, Membership: quorum.Stable(n.configured), Reconfigurable: n.conf.ReconfigEnabled && !n.conf.Standalone,
+		Log: history{Log: n.stores.log, strict: n.strict(), alone: n.conf.Standalone}, Transport: carrier,
 		StateMachine: n.machine,
 		TickTime:     n.conf.TickTime,
 		InitLimit:    max(n.conf.InitLimit, 1), SyncLimit: max(n.conf.SyncLimit, 1),
@@ -233,9 +243,10 @@ func (n *Node) strict() bool {
 const initializeMarker = "initialize"
 
 func (n *Node) newTransport() (*transport.Transport, error) {
-	own, _ := n.ensemble.Member(n.sid)
+	own, _ := n.configured.Member(n.sid)
 	cfg := transport.Config{
-		Self: n.sid, Membership: quorum.Stable(n.ensemble), Own: own, Handler: inbox{n}, Logger: n.log,
+		Self: n.sid, Membership: *n.members.Load(), Own: own, Strangers: n.conf.ReconfigEnabled,
+		Handler: inbox{n}, Logger: n.log,
 		Identity: func() (quorum.ClusterID, quorum.Incarnation) {
 			d := n.stores.log.Durable()
 			return d.Cluster, d.Incarnation
@@ -283,6 +294,7 @@ func (n *Node) serverConfig() server.Config {
 		ContainerInterval: c.ContainerInterval, ContainersPerMinute: c.ContainersPerMinute,
 		ContainerNeverUsed: c.ContainerNeverUsed,
 		Ensemble:           n.configNode(),
+		Reconfig:           c.ReconfigEnabled,
 		AllowWord:          c.AllowsFourLetterWord,
 		Logger:             n.log, Fatal: n.fatal,
 	}
@@ -291,7 +303,7 @@ func (n *Node) serverConfig() server.Config {
 // globalOutstanding is this server's share of the limit: what voters let in comes together at
 // the leader (spec semantics 15).
 func (n *Node) globalOutstanding() int {
-	voters := n.ensemble.Voters().Len()
+	voters := n.ensemble().Voters().Len()
 	if n.conf.Standalone || voters <= 2 || n.conf.Role != quorum.Participant {
 		return n.conf.GlobalOutstandingLimit
 	}
@@ -305,7 +317,7 @@ const minReadOnlyAfter = 2 * time.Second
 // readOnlyAfter returns how long this server looks for a leader before it serves reads alone; 0 is
 // never.
 func (n *Node) readOnlyAfter() time.Duration {
-	if !n.conf.ReadOnlyMode || n.ensemble.Len() == 1 {
+	if !n.conf.ReadOnlyMode || n.alone() {
 		return 0
 	}
 	return max(minReadOnlyAfter, n.conf.TickTime)
@@ -360,6 +372,9 @@ func (n *Node) run(ctx context.Context) {
 	}
 	part("maintenance", n.maintain)
 	part("space", n.space.watch)
+	if !n.conf.Standalone {
+		part("membership", n.follow)
+	}
 	n.reportPorts()
 	wg.Wait()
 	stopServer()
@@ -389,10 +404,11 @@ func (n *Node) Stop() error {
 
 // ClientAddr returns the address that clients connect to, nil if there is none.
 func (n *Node) ClientAddr() net.Addr {
-	if n.listener == nil {
+	l := n.listening.Load()
+	if l == nil {
 		return nil
 	}
-	return n.listener.Addr()
+	return (*l).Addr()
 }
 
 // mode is what operators call the server's state.

@@ -31,7 +31,8 @@ func TestReadOnlyAfter(t *testing.T) {
 		{true, one, 3 * time.Second, 0},
 		{false, three, 3 * time.Second, 0},
 	} {
-		n := &Node{conf: &conf.Config{ReadOnlyMode: tc.on, TickTime: tc.tick}, ensemble: tc.ensemble}
+		n := &Node{sid: 1, conf: &conf.Config{ReadOnlyMode: tc.on, TickTime: tc.tick}}
+		n.members.Store(&quorum.Membership{Committed: tc.ensemble, Seen: tc.ensemble})
 		if got := n.readOnlyAfter(); got != tc.want {
 			t.Errorf("on %v, %d servers, tick %v: %v, want %v", tc.on, tc.ensemble.Len(), tc.tick, got, tc.want)
 		}

@@ -22,15 +22,15 @@ func (s status) PeerStatus() server.PeerStatus {
 	st := n.peer.Status()
 	out := server.PeerStatus{Mode: n.mode(st.State)}
 	if !n.conf.Standalone {
-		out.QuorumSize = n.ensemble.Voters().Len()
+		out.QuorumSize = n.ensemble().Voters().Len()
 		out.PeerState = strings.ToLower(st.State.String())
 		if st.State != fle.Looking {
 			out.PeerState += " - " + st.Phase.String()
 		}
 	}
 	if st.State == fle.Leading && st.Phase == zab.Broadcast {
-		out.SyncedFollowers = st.Synced.And(n.ensemble.Voters()).Len()
-		out.SyncedObservers = st.Synced.And(n.ensemble.Observers()).Len()
+		out.SyncedFollowers = st.Synced.And(n.ensemble().Voters()).Len()
+		out.SyncedObservers = st.Synced.And(n.ensemble().Observers()).Len()
 		out.Learners = out.SyncedFollowers + out.SyncedObservers
 		out.LeaderUptimeMs = time.Since(st.Since).Milliseconds()
 	}
@@ -94,10 +94,8 @@ func (n *Node) fourLetterConf() fourletter.Conf {
 		MaxSessionTimeoutMs: c.MaxSessionTimeout.Milliseconds(),
 		ListenBacklog:       c.ListenBacklog,
 	}
-	if n.listener != nil {
-		if tcp, ok := n.listener.Addr().(*net.TCPAddr); ok {
-			out.ClientPort = tcp.Port
-		}
+	if tcp, ok := n.ClientAddr().(*net.TCPAddr); ok {
+		out.ClientPort = tcp.Port
 	}
 	if n.secure != nil {
 		if tcp, ok := n.secure.Addr().(*net.TCPAddr); ok {
@@ -107,7 +105,7 @@ func (n *Node) fourLetterConf() fourletter.Conf {
 	if c.Standalone {
 		return out
 	}
-	member, _ := n.ensemble.Member(n.sid)
+	member, _ := n.ensemble().Member(n.sid)
 	out.ServerID, out.Ensemble = int(n.sid), true
 	out.InitLimit, out.SyncLimit, out.ElectionAlg = c.InitLimit, c.SyncLimit, 3
 	var quorumPorts, electionPorts []string
@@ -120,7 +118,7 @@ func (n *Node) fourLetterConf() fourletter.Conf {
 	if n.server.ReadOnly() {
 		return out // as ZooKeeper, which knows nothing of an ensemble then
 	}
-	out.Membership = strings.Split(n.ensemble.String(), "\n")
-	out.MembershipVersion = n.ensemble.Version()
+	out.Membership = strings.Split(n.ensemble().String(), "\n")
+	out.MembershipVersion = n.ensemble().Version()
 	return out
 }

@@ -59,7 +59,7 @@ func (n *Node) openStores() (*stores, error) {
 	}
 	s := &stores{log: log, tree: tree}
 	err = s.reconcile(treePath)
-	if err == nil && log.Durable().Untrusted && n.ensemble.Voters() == quorum.SetOf(n.sid) {
+	if err == nil && log.Durable().Untrusted && n.configured.Voters() == quorum.SetOf(n.sid) {
 		// It would look for a trusted leader for ever, and there is no other voter.
 		err = fmt.Errorf("%s has lost transactions that were acknowledged; restore both directories from a backup, or remove %s "+
 			"to go on with what is left", logPath, filepath.Join(logPath, "WATERMARK"))

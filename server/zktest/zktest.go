@@ -30,6 +30,7 @@ type options struct {
 	settings  map[string]string
 	own       map[int]map[string]string // of one server, by id
 	observers int
+	spares    int
 	level     zerolog.Level
 }
 
@@ -49,6 +50,9 @@ func SetOn(id int, key, value string) Option {
 // Observers makes the last n servers observers.
 func Observers(n int) Option { return func(o *options) { o.observers = n } }
 
+// Spares leaves the last n servers out: they have ports and are started by Enlist.
+func Spares(n int) Option { return func(o *options) { o.spares = n } }
+
 // Verbose lets the servers log more than warnings.
 func Verbose() Option { return func(o *options) { o.level = zerolog.InfoLevel } }
 
@@ -64,6 +68,7 @@ type Server struct {
 	ID int
 
 	ensemble *Ensemble
+	options  options
 	config   string // zoo.cfg
 	addrs    addresses
 	log      zerolog.Logger
@@ -102,8 +107,15 @@ func Start(tb testing.TB, n int, opts ...Option) *Ensemble {
 		})
 	}
 	for i, s := range e.servers {
-		s.config = e.zooCfg(i, o)
-		s.start(tb, &listeners[i])
+		s.options = o
+		if i < n-o.spares {
+			s.config = e.zooCfg(i, o)
+			s.start(tb, &listeners[i])
+			continue
+		}
+		for _, l := range listeners[i] {
+			must(tb, l.Close())
+		}
 	}
 	tb.Cleanup(func() {
 		for _, s := range e.servers {
@@ -136,19 +148,47 @@ func (e *Ensemble) zooCfg(i int, o options) string {
 		fmt.Fprintf(&b, "clientPort=%s\nclientPortAddress=127.0.0.1\n", port)
 		return b.String()
 	}
-	for j, s := range e.servers {
+	members := e.servers[:len(e.servers)-o.spares]
+	for j, s := range members {
 		role := "participant"
-		if j >= len(e.servers)-o.observers {
+		if j >= len(members)-o.observers {
 			role = "observer"
 		}
-		_, quorumPort, _ := net.SplitHostPort(s.addrs.quorum)
-		_, electionPort, _ := net.SplitHostPort(s.addrs.election)
-		fmt.Fprintf(&b, "server.%d=127.0.0.1:%s:%s:%s;%s\n", s.ID, quorumPort, electionPort, role, s.addrs.client)
+		fmt.Fprintln(&b, s.Spec(role))
 	}
-	if i >= len(e.servers)-o.observers {
+	if i >= len(members)-o.observers {
 		b.WriteString("peerType=observer\n")
 	}
 	return b.String()
+}
+
+// Spec returns the server's entry in a server list: server.N=...
+func (s *Server) Spec(role string) string {
+	_, quorumPort, _ := net.SplitHostPort(s.addrs.quorum)
+	_, electionPort, _ := net.SplitHostPort(s.addrs.election)
+	return fmt.Sprintf("server.%d=127.0.0.1:%s:%s:%s;%s", s.ID, quorumPort, electionPort, role, s.addrs.client)
+}
+
+// Enlist starts a spare with a list of the servers given and of itself, in that role.
+func (s *Server) Enlist(tb testing.TB, role string, known ...*Server) {
+	tb.Helper()
+	var b strings.Builder
+	for k, v := range s.options.settings {
+		fmt.Fprintf(&b, "%s=%s\n", k, v)
+	}
+	for _, other := range known {
+		fmt.Fprintln(&b, other.Spec("participant"))
+	}
+	fmt.Fprintf(&b, "%s\npeerType=%s\n", s.Spec(role), role)
+	s.config = b.String()
+	s.start(tb, nil)
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
 }
 
 // start runs the server, on the given listeners or, at a restart, on new ones at the same ports.

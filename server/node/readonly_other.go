@@ -1,0 +1,6 @@
+//go:build !unix
+
+package node
+
+// isReadOnly cannot tell here.
+func isReadOnly(error) bool { return false }
