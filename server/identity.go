@@ -93,3 +93,22 @@ func (c *conn) identify(ids []proto.ID) bool {
 	}
 	return true
 }
+
+// maxKnownIDs bounds the memory for decoded identities.
+const maxKnownIDs = 4096
+
+// identities decodes the identities of a request. Most requests carry the same few.
+func (p *primary) identities(encoded []byte) ([]proto.ID, error) {
+	if ids, ok := p.ids[string(encoded)]; ok {
+		return ids, nil
+	}
+	ids, err := decodeIDs(encoded)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.ids) >= maxKnownIDs {
+		clear(p.ids)
+	}
+	p.ids[string(encoded)] = ids
+	return ids, nil
+}

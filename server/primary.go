@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/proto"
-	"github.com/zabkeeper/zabkeeper/proto/jute"
 	"github.com/zabkeeper/zabkeeper/server/session"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 	"github.com/zabkeeper/zabkeeper/znode"
@@ -25,9 +24,6 @@ const windowBytes = 64 << 20
 
 // keptSlab is the largest buffer that the primary uses again.
 const keptSlab = 1 << 20
-
-// maxKnownIDs bounds the memory for decoded identities.
-const maxKnownIDs = 4096
 
 // primary is the leader-side pipeline: it judges requests in one total order and makes
 // transactions of them. It also expires sessions. One goroutine owns all but the inbox.
@@ -378,29 +374,6 @@ func (p *primary) request(from Origin, e *envelope) error {
 	return nil
 }
 
-// reconfigure makes a transaction of a change of the ensemble. It is a batch of its own: what it
-// makes of the ensemble holds from its zxid on.
-func (p *primary) reconfigure(r *znode.Request) error {
-	var ask proto.ReconfigRequest
-	c := jute.NewCursor(r.Body)
-	if ask.Decode(&c); c.Err() != nil {
-		return c.Err()
-	}
-	p.propose()
-	switch cfg := &p.s.cfg; {
-	case !cfg.Reconfig:
-		r.Reconfig.Code = proto.CodeReconfigDisabled
-	case r.SessionCode != proto.CodeOK: // the refusal that comes first
-	case cfg.Ensemble == nil:
-		r.Reconfig.Code = proto.CodeUnimplemented
-	default:
-		r.Reconfig = p.out.Reconfigure(p.next, &ask, p.ending)
-	}
-	p.planned = p.prepare(r) == proto.OpReconfig
-	p.propose()
-	return nil
-}
-
 // judgeLocal judges a request of a session that is not alive here. It may be local to the server
 // that it came through, which vouches for that; such a session owns no ephemerals, and ZooKeeper has
 // two ways to say so (spec semantics 10.1): one where it looks for a session to upgrade, the other
@@ -464,20 +437,4 @@ func (p *primary) moved(to Origin, n notice) {
 	n.moved = true
 	p.propose()
 	p.out.Answer(to, KindRevalidate, n.encode())
-}
-
-// identities decodes the identities of a request. Most requests carry the same few.
-func (p *primary) identities(encoded []byte) ([]proto.ID, error) {
-	if ids, ok := p.ids[string(encoded)]; ok {
-		return ids, nil
-	}
-	ids, err := decodeIDs(encoded)
-	if err != nil {
-		return nil, err
-	}
-	if len(p.ids) >= maxKnownIDs {
-		clear(p.ids)
-	}
-	p.ids[string(encoded)] = ids
-	return ids, nil
 }

@@ -59,11 +59,6 @@ func unscripted() []Rule {
 			Spec: "client-protocol 6.4: bodies are decoded before anything is proposed; the reference proposes a failed multi, and what a null path made of a request",
 		},
 		{
-			// As above.
-			Name: "a refused reconfig spends no zxid",
-			Spec: "semantics 12.3: -123 without reconfigEnabled; the reference proposes the refusal",
-		},
-		{
 			// The old connection is written to: see Side.moved.
 			Name: "a moved session ends its old connection",
 			Spec: "semantics 9.4, client-protocol 4.5: at once; the reference ends it at its next write, and spends a zxid on that",

@@ -297,7 +297,7 @@ func (s *Side) see(c *client, conn *conn, frame []byte) (r Request, h proto.Repl
 
 // vain reports whether the reference spends a zxid on that refusal that ZabKeeper does not.
 func vain(r *Request, err proto.Code) bool {
-	return r.Op.IsWrite() && err == proto.CodeMarshallingError || r.Op == proto.OpReconfig && err == proto.CodeReconfigDisabled
+	return r.Op.IsWrite() && err == proto.CodeMarshallingError
 }
 
 // last reports whether a server hangs up behind this answer.

@@ -310,6 +310,25 @@ func (p *Peer) serve(ctx context.Context, outcome *fle.Outcome) error {
 	return err
 }
 
+// learnFrom keeps a server that is elected again and again but never gets a quorum
+// behind it from standing in the way of one that would (hazard H-55), and counts how often
+// a learner was not let in.
+func (p *Peer) learnFrom(led, established bool) {
+	p.refusals++
+	if led || established {
+		p.refusals = 0
+	}
+	if !led || established {
+		p.failures = 0
+		return
+	}
+	p.failures++
+	if p.failures >= 2 {
+		ticks := electionTicks(p.cfg.TickTime)
+		p.fle.Abstain(ticks + int(p.cfg.Rand.Uint32()%uint32(ticks*p.failures+1)))
+	}
+}
+
 // Submit sends what this server's clients want towards the leader, in order: messages of
 // which Kind and Data count. They are the peer's from then on. Without a leader they are dropped: the
 // clients' connections have been closed, or are about to be.

@@ -434,21 +434,3 @@ func (t *tenure) endReason() string {
 	return t.reason
 }
 
-// learnFrom keeps a server that is elected again and again but never gets a quorum
-// behind it from standing in the way of one that would (hazard H-55), and counts how often
-// a learner was not let in.
-func (p *Peer) learnFrom(led, established bool) {
-	p.refusals++
-	if led || established {
-		p.refusals = 0
-	}
-	if !led || established {
-		p.failures = 0
-		return
-	}
-	p.failures++
-	if p.failures >= 2 {
-		ticks := electionTicks(p.cfg.TickTime)
-		p.fle.Abstain(ticks + int(p.cfg.Rand.Uint32()%uint32(ticks*p.failures+1)))
-	}
-}
