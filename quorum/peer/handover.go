@@ -15,8 +15,8 @@ func (t *tenure) handOver(e event) {
 		return
 	}
 	p := t.p
-	others := t.leader.Synced().And(p.cfg.Ensemble.Voters())
-	if !p.cfg.Ensemble.Verifier().HasQuorum(others) {
+	others := t.leader.Synced().And(p.members.Voters())
+	if !p.members.HasQuorum(others) {
 		return
 	}
 	t.reason = e.err.Error()
