@@ -33,39 +33,39 @@ const (
 	RemedyIO       = "see the kernel's log; start the server again when the disk is sound, or with empty directories on another one"
 )
 
-// Judge returns the kind of an error of the file system or of Pebble and what an operator can
-// do about it; nil and "" if it has none.
-func Judge(err error) (kind error, remedy string) {
+// Judge returns what an operator can do about an error of the file system or of Pebble, and its
+// kind; "" and nil if it has none.
+func Judge(err error) (remedy string, kind error) {
 	switch {
 	case err == nil:
-		return nil, ""
+		return "", nil
 	case errors.Is(err, ErrFull), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return ErrFull, RemedyFull
+		return RemedyFull, ErrFull
 	case errors.Is(err, ErrNotWritable), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM),
 		errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOTDIR):
-		return ErrNotWritable, RemedyWritable
+		return RemedyWritable, ErrNotWritable
 	case errors.Is(err, ErrFormat):
-		return ErrFormat, RemedyFormat
+		return RemedyFormat, ErrFormat
 	case errors.Is(err, ErrDamaged), pebble.IsCorruptionError(err):
-		return ErrDamaged, RemedyDamaged
+		return RemedyDamaged, ErrDamaged
 	case errors.Is(err, ErrIO), errors.Is(err, syscall.EIO), errors.Is(err, syscall.ENXIO),
 		errors.Is(err, syscall.ENODEV), errors.Is(err, syscall.ESTALE):
-		return ErrIO, RemedyIO
+		return RemedyIO, ErrIO
 	}
-	return nil, ""
+	return "", nil
 }
 
 // JudgeOpen is Judge for what Pebble refuses to open: without a better reason the files
 // contradict each other. Pebble does not call it corruption when a table is missing or has the
 // wrong size.
-func JudgeOpen(err error) (kind error, remedy string) {
+func JudgeOpen(err error) (remedy string, kind error) {
 	if err != nil && strings.Contains(err.Error(), "format major version") {
-		return ErrFormat, RemedyFormat
+		return RemedyFormat, ErrFormat
 	}
-	if kind, remedy = Judge(err); kind != nil || err == nil {
-		return kind, remedy
+	if remedy, kind = Judge(err); kind != nil || err == nil {
+		return remedy, kind
 	}
-	return ErrDamaged, RemedyDamaged
+	return RemedyDamaged, ErrDamaged
 }
 
 // FileError is a failed operation on a file.

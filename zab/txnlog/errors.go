@@ -107,7 +107,7 @@ func fault(op, dir string, err error) error {
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
-	kind, remedy := disk.Judge(err)
+	remedy, kind := disk.Judge(err)
 	return &Error{Kind: kind, Op: op, Dir: dir, Err: err, Remedy: remedy}
 }
 

@@ -166,7 +166,7 @@ func (l *Log) openStore() error {
 // unopened is why Pebble did not open. Files that it calls missing or of the wrong size are
 // damage, though it has no such word for them.
 func (l *Log) unopened(err error) error {
-	kind, remedy := disk.JudgeOpen(err)
+	remedy, kind := disk.JudgeOpen(err)
 	return &Error{Kind: kind, Op: "open", Dir: l.cfg.Dir, Err: err, Remedy: remedy}
 }
 

@@ -47,8 +47,8 @@ func remedied(err error) error { return withRemedy(err, disk.Judge) }
 // unopened is remedied for what Pebble refuses to open.
 func unopened(err error) error { return withRemedy(err, disk.JudgeOpen) }
 
-func withRemedy(err error, judge func(error) (error, string)) error {
-	kind, remedy := judge(err)
+func withRemedy(err error, judge func(error) (string, error)) error {
+	remedy, kind := judge(err)
 	if kind == nil {
 		return err
 	}

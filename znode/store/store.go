@@ -92,7 +92,7 @@ func (s *Store) open() error {
 		return fmt.Errorf("store: make %s: %w", dir, remedied(err))
 	}
 	lock, err := pebble.LockDirectory(dir, s.fs)
-	if kind, _ := disk.Judge(err); kind != nil {
+	if _, kind := disk.Judge(err); kind != nil {
 		return fmt.Errorf("store: lock %s: %w", dir, remedied(err))
 	} else if err != nil {
 		return fmt.Errorf("store: lock %s: %w: %w (stop the process that uses it)", dir, ErrLocked, err)
