@@ -154,5 +154,11 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 // Fatalf is called by Pebble where it cannot go on, such as after a failed write of its
 // manifest; it must not return.
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	panic(l.s.fault("pebble", fmt.Errorf(format, args...)))
+	err := fmt.Errorf(format, args...)
+	for _, a := range args {
+		if cause, ok := a.(error); ok { // the text alone has no kind, and so no remedy
+			err = cause
+		}
+	}
+	panic(l.s.fault("pebble", err))
 }
