@@ -139,7 +139,7 @@ func (e *Ensemble) amended(c Change) ([]Member, error) {
 func parseJoiner(text string) (Member, error) {
 	key, value, ok := strings.Cut(text, "=")
 	if !ok || strings.Contains(value, "=") {
-		return Member{}, fmt.Errorf("%w: %q does not have the form server.N=...", ErrChange, text)
+		return Member{}, fmt.Errorf("%w: %q is no server.N= with an entry", ErrChange, text)
 	}
 	id := key[strings.LastIndexByte(key, '.')+1:]
 	if !isNumber(id) {

@@ -12,13 +12,13 @@ func member(n, role string) string {
 	return "server." + n + "=10.0.0." + n + ":2888:3888:" + role + ";0.0.0.0:2181"
 }
 
-func three(t testing.TB) *quorum.Ensemble {
-	t.Helper()
+func three(tb testing.TB) *quorum.Ensemble {
+	tb.Helper()
 	e, err := quorum.ParseEnsemble(strings.Join([]string{
 		member("1", "participant"), member("2", "participant"), member("3", "participant"), "version=100000007",
 	}, "\n"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return e
 }

@@ -433,4 +433,3 @@ func (t *tenure) endReason() string {
 	}
 	return t.reason
 }
-

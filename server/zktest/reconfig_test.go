@@ -66,6 +66,7 @@ type load struct {
 }
 
 func startLoad(tb testing.TB, e *zktest.Ensemble, writers int) *load {
+	tb.Helper()
 	l := &load{stop: make(chan struct{}), paths: make([][]string, writers)}
 	for w := range writers {
 		conn := e.Connect(tb)
