@@ -37,8 +37,12 @@ func TestLowSpace(t *testing.T) {
 		s.SetFree(100 * mib)
 	}
 	zktest.Eventually(t, "the tree may not grow", func() error {
-		if _, err := conn.Set("/room", []byte("more"), -1); err == nil || !strings.Contains(err.Error(), "-127") {
-			return fmt.Errorf("set: %v, want ThrottledOp", err)
+		_, err := conn.Set("/room", []byte("more"), -1)
+		if err == nil {
+			return errors.New("set is taken, want ThrottledOp")
+		}
+		if !strings.Contains(err.Error(), "-127") {
+			return fmt.Errorf("set: %w, want ThrottledOp", err)
 		}
 		return nil
 	})
