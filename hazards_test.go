@@ -23,12 +23,6 @@ const (
 // with the words "open: ..." in the table, and not otherwise.
 var openHazards = map[int]string{
 	78: "digest",
-	79: "with reconfiguration",
-	80: "with reconfiguration",
-	81: "with reconfiguration",
-	82: "with reconfiguration",
-	83: "with reconfiguration",
-	86: "with reconfiguration",
 }
 
 // faults is the fault matrix: what is made to happen, one row each.

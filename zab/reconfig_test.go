@@ -144,7 +144,7 @@ func runReconfig(rt *rapid.T, limits zab.Limits, seen map[string]int) {
 // TestReconfigurations: whole ensembles whose members come, go and change roles under random
 // schedules, with everything that TestEnsembles does to them: no two leaders of an epoch, nothing
 // committed without quorums of both configurations, nothing lost, and in the end all agree on
-// history and membership (hazards H-79 .. H-82, H-86; invariants I16, I19).
+// history and membership (hazards H-79, H-80, H-81, H-82, H-86; invariants I16, I19).
 func TestReconfigurations(t *testing.T) {
 	small := zab.Limits{WindowEntries: 3, WindowBytes: 1 << 20, MaxDiff: 6, MessageBytes: 200, StageBytes: 1 << 20}
 	seen := make(map[string]int)

@@ -115,7 +115,7 @@ func (l *load) end() []string {
 }
 
 // TestGrowAndShrinkUnderLoad takes one server to three, to five and back to three, the leader among
-// those that leave, while clients write: no write is lost or refused (hazards H-79 to H-82).
+// those that leave, while clients write: no write is lost or refused (hazards H-79, H-80, H-81, H-82).
 func TestGrowAndShrinkUnderLoad(t *testing.T) {
 	e := zktest.Start(t, 5, changeable(zktest.Spares(4))...)
 	one := e.Server(1)
@@ -303,7 +303,7 @@ func TestClientPortMoves(t *testing.T) {
 }
 
 // TestAwayWhileEverythingChanged: a server that was away finds its way to a leader that it had
-// never heard of, by what others know of the configuration (spec zab-and-election 3.7).
+// never heard of, by what others know of the configuration (spec zab-and-election 3.7, hazard H-83).
 func TestAwayWhileEverythingChanged(t *testing.T) {
 	e := zktest.Start(t, 5, changeable(zktest.Spares(2))...)
 	away := e.Followers(t)[0]
@@ -329,4 +329,48 @@ func TestAwayWhileEverythingChanged(t *testing.T) {
 	e.WaitServing(t)
 	e.WaitEqual(t)
 	holds(t, e, away, []string{"/without-the-old"})
+}
+
+// TestJoinersFormNoEnsembleWithALivingMember: two new servers whose files list them and one that lives elsewhere
+// as voters take nothing from where that one lives (hazard H-79). Properly enlisted they join.
+func TestJoinersFormNoEnsembleWithALivingMember(t *testing.T) {
+	e := zktest.Start(t, 5, changeable(zktest.Spares(2))...)
+	old := e.Servers()[:3]
+	persist(t, e.Connect(t, old...), "/before", nil)
+	d, f := e.Server(4), e.Server(5)
+	d.Enlist(t, "participant", old[2], f)
+	f.Enlist(t, "participant", old[2], d)
+	// Two of the three that live restart in front of them.
+	for _, s := range old[1:] {
+		s.Kill(t)
+	}
+	for _, s := range old[1:] {
+		s.Restart(t)
+	}
+	zktest.Eventually(t, "the living serve again", func() error {
+		for _, s := range old {
+			if !s.Node().Serving() {
+				return fmt.Errorf("server %d does not serve", s.ID)
+			}
+		}
+		return nil
+	})
+	conn := super(t, e, old...)
+	persist(t, conn, "/after", nil)
+	data, _, err := conn.Get("/zookeeper/config")
+	must(t, err)
+	if got := roles(t, string(data)); got != "1p 2p 3p" {
+		t.Errorf("members %s", got)
+	}
+	for _, s := range old {
+		holds(t, e, s, []string{"/before", "/after"})
+	}
+	for _, s := range []*zktest.Server{d, f} {
+		s.Stop(t)
+		s.Wipe(t)
+		s.Enlist(t, "observer", old...)
+		change(t, conn, []string{s.Spec("participant")}, nil)
+	}
+	e.WaitServing(t)
+	e.WaitEqual(t)
 }
