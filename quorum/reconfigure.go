@@ -25,10 +25,12 @@ var (
 	ErrChange = errors.New("quorum: invalid change of the ensemble")
 	// ErrNoNumber: the id of a server is no number, which ZooKeeper tells from all the rest.
 	ErrNoNumber = errors.New("quorum: server id is not a number")
+	// ErrRange: the id of a server is a number that only ZooKeeper takes.
+	ErrRange = errors.New("quorum: server id is out of range")
 )
 
 // Reconfigure returns the ensemble that the change makes of e, under e's version. It has
-// minVoters voters at least. Errors wrap ErrChange or ErrNoNumber.
+// minVoters voters at least. Errors wrap ErrChange, ErrNoNumber or ErrRange.
 func (e *Ensemble) Reconfigure(c Change, minVoters int) (*Ensemble, error) {
 	next, err := e.change(c)
 	if err != nil {
@@ -88,8 +90,13 @@ func parseMembers(text string) (*Ensemble, error) {
 		case key == "version":
 			continue // the transaction's zxid will be
 		}
-		if id, isServer := strings.CutPrefix(key, "server."); isServer && !isNumber(id) {
-			return nil, fmt.Errorf("%w: %q", ErrNoNumber, id)
+		if id, isServer := strings.CutPrefix(key, "server."); isServer {
+			if !isNumber(id) {
+				return nil, fmt.Errorf("%w: %q", ErrNoNumber, id)
+			}
+			if _, err := ParseSID(id); err != nil {
+				return nil, fmt.Errorf("%w: %w", ErrRange, err)
+			}
 		}
 		if err := b.Set(key, strings.TrimSpace(value)); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrChange, err)
@@ -147,7 +154,7 @@ func parseJoiner(text string) (Member, error) {
 	}
 	sid, err := ParseSID(id)
 	if err != nil {
-		return Member{}, fmt.Errorf("%w: %w", ErrChange, err)
+		return Member{}, fmt.Errorf("%w: %w", ErrRange, err)
 	}
 	m, err := ParseMember(sid, value)
 	if err != nil {

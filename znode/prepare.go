@@ -50,9 +50,11 @@ type Request struct {
 }
 
 // Reconfig is the judgement of a reconfiguration by those who know the ensemble (spec semantics
-// 12.3): its refusal, or what the configuration node is to hold.
+// 12.3): its refusal, or what the configuration node is to hold. Last is a refusal for those who have the
+// permission, of what ZooKeeper would do.
 type Reconfig struct {
 	Code proto.Code
+	Last proto.Code
 	Data []byte
 }
 

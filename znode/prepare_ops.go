@@ -174,6 +174,9 @@ func (p *Preparer) reconfig(judged *Reconfig) (proto.TxnBody, proto.Code) {
 		return nil, judged.Code
 	}
 	node, code := p.target(ConfigPath, proto.PermWrite)
+	if code == proto.CodeOK {
+		code = judged.Last
+	}
 	if code != proto.CodeOK {
 		return nil, code
 	}

@@ -362,11 +362,13 @@ func TestReconfigOrder(t *testing.T) {
 		request znode.Request
 		want    proto.Code
 	}{
-		"disabled comes first":    {znode.Request{SessionCode: proto.CodeSessionExpired, Reconfig: znode.Reconfig{Code: proto.CodeReconfigDisabled}}, proto.CodeReconfigDisabled},
-		"then the session":        {znode.Request{SessionCode: proto.CodeSessionExpired, Reconfig: znode.Reconfig{Code: proto.CodeBadVersion}}, proto.CodeSessionExpired},
-		"then what leaders judge": {znode.Request{Reconfig: znode.Reconfig{Code: proto.CodeNewConfigNoQuorum}}, proto.CodeNewConfigNoQuorum},
-		"then permission":         {znode.Request{Reconfig: ok}, proto.CodeNoAuth},
-		"super may":               {znode.Request{Reconfig: ok, IDs: []proto.ID{{Scheme: "super", ID: ""}}}, proto.CodeOK},
+		"disabled comes first":     {znode.Request{SessionCode: proto.CodeSessionExpired, Reconfig: znode.Reconfig{Code: proto.CodeReconfigDisabled}}, proto.CodeReconfigDisabled},
+		"then the session":         {znode.Request{SessionCode: proto.CodeSessionExpired, Reconfig: znode.Reconfig{Code: proto.CodeBadVersion}}, proto.CodeSessionExpired},
+		"then what leaders judge":  {znode.Request{Reconfig: znode.Reconfig{Code: proto.CodeNewConfigNoQuorum}}, proto.CodeNewConfigNoQuorum},
+		"then permission":          {znode.Request{Reconfig: ok}, proto.CodeNoAuth},
+		"then what only we refuse": {znode.Request{Reconfig: znode.Reconfig{Last: proto.CodeBadArguments}}, proto.CodeNoAuth},
+		"even to super":            {znode.Request{Reconfig: znode.Reconfig{Last: proto.CodeBadArguments}, IDs: []proto.ID{{Scheme: "super", ID: ""}}}, proto.CodeBadArguments},
+		"super may":                {znode.Request{Reconfig: ok, IDs: []proto.ID{{Scheme: "super", ID: ""}}}, proto.CodeOK},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t)

@@ -72,6 +72,9 @@ func (p *proposer) Reconfigure(at zxid.ID, change *proto.ReconfigRequest, stop <
 		if plan.Err != nil {
 			p.n.log.Warn().Err(plan.Err).Str("joining", joining).Str("leaving", leaving).Str("members", change.NewMembers.Value).
 				Msg("refused a reconfiguration")
+			if errors.Is(plan.Err, quorum.ErrRange) {
+				return server.Reconfiguration{Last: proto.CodeBadArguments}
+			}
 			return server.Reconfiguration{Code: reconfigCode(plan.Err)}
 		}
 		p.next = plan.Next
