@@ -85,7 +85,8 @@ type Node struct {
 	secure    net.Listener                 // the same by TLS
 	keeper    *keystore.Keeper             // nil: no TLS
 
-	space *space
+	space  *space
+	opened atomic.Bool // the stores are open
 
 	// counted is what the log had counted when its statistics were reset, nil if they never were.
 	counted atomic.Pointer[txnlog.Stats]
@@ -142,6 +143,7 @@ func (n *Node) open() error {
 		n.space.release(err)
 		return err
 	}
+	n.opened.Store(true)
 	n.settleMembers()
 	if err := n.assemble(); err != nil {
 		return errors.Join(err, n.stores.close())

@@ -25,5 +25,12 @@ func (n *Node) Verify(ctx context.Context) (store.Totals, error) {
 	return totals, nil
 }
 
-// storeFailed is where the stores report what they cannot survive.
-func (n *Node) storeFailed(err error) { n.fatal(fmt.Errorf("%w: %w", ErrStore, err)) }
+// storeFailed is where the stores report what they cannot survive. At a start it is the data
+// directory that cannot be used.
+func (n *Node) storeFailed(err error) {
+	kind := ErrDataDir
+	if n.opened.Load() {
+		kind = ErrStore
+	}
+	n.fatal(fmt.Errorf("%w: %w", kind, err))
+}
