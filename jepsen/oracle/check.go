@@ -268,7 +268,7 @@ func (k *checker) violateTxn(txn *proto.Txn, kind, text string) {
 func (k *checker) asked(txn *proto.Txn) *request {
 	k.request = nil
 	switch {
-	case txn.ClientID == 0 && txn.Type == proto.OpDeleteContainer, txn.Type == proto.OpCreateSession, txn.Type == proto.OpReconfig:
+	case txn.ClientID == 0 && txn.Type == proto.OpDeleteContainer, txn.Type == proto.OpCreateSession:
 		return nil
 	case txn.Type == proto.OpCloseSession && txn.Cxid == 0:
 		return nil // the session has expired

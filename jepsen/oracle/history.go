@@ -141,7 +141,7 @@ func (h *history) sent(c *conn, r *Record) {
 
 // isWrite reports whether a server makes a transaction of a request.
 func isWrite(op proto.Op, body []byte) bool {
-	if !op.IsWrite() || op == proto.OpReconfig || !op.Known() {
+	if !op.IsWrite() || !op.Known() {
 		return false
 	}
 	_, err := proto.DecodeRequest(op, body)

@@ -209,11 +209,13 @@ func TestReconfigErrors(t *testing.T) {
 			t.Errorf("server %d: the configuration is %x after refusals", s.ID, now)
 		}
 	}
-	// The guard lets through what expects the right version, and the watch fires.
-	conn := super(t, e, e.Server(1))
+	// The guard lets through what expects the right version, and the watch fires. (A leader that
+	// left would take the connections with it.)
+	other := e.Followers(t)[0]
+	conn := super(t, e, e.Leader(t))
 	_, stat, events, err := conn.GetW("/zookeeper/config")
 	must(t, err)
-	changed, err := conn.IncrementalReconfig([]string{e.Server(3).Spec("observer")}, nil, stat.Mzxid)
+	changed, err := conn.IncrementalReconfig([]string{other.Spec("observer")}, nil, stat.Mzxid)
 	must(t, err)
 	if ev := next(t, events); ev.Type != zk.EventNodeDataChanged || ev.Path != "/zookeeper/config" {
 		t.Errorf("event %+v", ev)

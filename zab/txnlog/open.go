@@ -30,6 +30,7 @@ func Open(cfg Config) (*Log, error) {
 	g := disk.NewGuard(l.cfg.FS, owner{l})
 	l.cfg.FS = g
 	if err := l.open(); err != nil {
+		l.giveUp()
 		return nil, errors.Join(err, l.release())
 	}
 	g.Arm()
@@ -48,6 +49,20 @@ func (l *Log) open() error {
 	}
 	l.lock = lock
 	return l.openStore()
+}
+
+// giveUp closes Pebble after an open that failed because of what it found. Nothing was written
+// then; left alone, it would read a damaged table for its statistics again and again. How that
+// ends is of no interest to anybody.
+func (l *Log) giveUp() {
+	if l.failed() == nil || l.db == nil {
+		return // release does it, or there is nothing to close
+	}
+	defer func() { _ = recover() }()
+	if l.batch != nil {
+		_ = l.batch.Close()
+	}
+	_ = l.db.Close()
 }
 
 // release closes what is open. After a failure Pebble, whose state is undefined then, and
