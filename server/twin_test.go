@@ -317,6 +317,16 @@ func (m *member) PeerStatus() server.PeerStatus { return *m.peer.Load() }
 // ResetStats implements server.Status.
 func (m *member) ResetStats() { m.resets.Add(1) }
 
+// caughtUp waits until the server has applied what was proposed, unless that is held back.
+func (m *member) caughtUp(tb testing.TB) {
+	tb.Helper()
+	eventually(tb, m.String()+" catches up", func() bool {
+		m.twin.mu.Lock()
+		defer m.twin.mu.Unlock()
+		return m.twin.held || m.twin.last.ID.Counter() == 0 || m.srv.Applied().ID >= m.twin.last.ID
+	})
+}
+
 // eventually waits for a condition that other goroutines bring about.
 func eventually(tb testing.TB, what string, cond func() bool) {
 	tb.Helper()
