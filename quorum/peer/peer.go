@@ -214,8 +214,13 @@ func (p *Peer) electionReady() fle.Ready {
 	for _, e := range rd.Events {
 		p.logElection(e)
 	}
-	if p.cfg.Transport != nil {
+	if p.cfg.Transport != nil && len(rd.Messages) > 0 {
+		// Who belongs to no ensemble yet knows of configurations by hearsay, of whichever ensemble.
+		mute := p.cfg.Log.Durable().Cluster.IsZero()
 		for _, n := range rd.Messages {
+			if mute {
+				n.Config = nil
+			}
 			p.cfg.Transport.Notify(n)
 		}
 	}

@@ -159,16 +159,23 @@ func (l *gatedLog) open() {
 // newStage makes the peer; run starts it.
 func newStage(t *testing.T) *stage {
 	t.Helper()
+	return newStageWith(t, func(*peer.Config) {})
+}
+
+func newStageWith(t *testing.T, tweak func(*peer.Config)) *stage {
+	t.Helper()
 	log := openLog(t, vfs.NewMem(), 3)
 	s := &stage{
 		t: t, list: &list{sid: 3, mistake: t.Errorf}, log: &gatedLog{history: history{log}},
 		links: 1000, sent: make(map[uint64][]zab.Message), done: make(chan error, 1),
 	}
-	p, err := peer.New(peer.Config{
+	cfg := peer.Config{
 		Self: 3, Membership: quorum.Stable(ensembleOf(t, quorum.Set{}, 1, 2, 3)), Log: s.log, Transport: s, StateMachine: s.list,
 		TickTime: tickTime, InitLimit: initLimit, SyncLimit: syncLimit,
 		Logger: zerolog.Nop(), Rand: rand.New(rand.NewPCG(3, 1)),
-	})
+	}
+	tweak(&cfg)
+	p, err := peer.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
