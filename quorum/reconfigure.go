@@ -29,6 +29,10 @@ var (
 	ErrRange = errors.New("quorum: server id is out of range")
 )
 
+// MaxEnsemble bounds the text of an ensemble that changes, in bytes: two of them fit into a record of the
+// log, one into a notification.
+const MaxEnsemble = 30_000
+
 // Reconfigure returns the ensemble that the change makes of e, under e's version. It has
 // minVoters voters at least. Errors wrap ErrChange, ErrNoNumber or ErrRange.
 func (e *Ensemble) Reconfigure(c Change, minVoters int) (*Ensemble, error) {
@@ -70,6 +74,9 @@ func (e *Ensemble) change(c Change) (*Ensemble, error) {
 	next, err := NewEnsemble(e.version, members, groups...)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrChange, err)
+	}
+	if n := len(next.text); n > MaxEnsemble {
+		return nil, fmt.Errorf("%w: the members take %d bytes, more than %d", ErrChange, n, MaxEnsemble)
 	}
 	return next, nil
 }

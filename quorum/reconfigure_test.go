@@ -2,6 +2,7 @@ package quorum_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -10,6 +11,15 @@ import (
 
 func member(n, role string) string {
 	return "server." + n + "=10.0.0." + n + ":2888:3888:" + role + ";0.0.0.0:2181"
+}
+
+// many returns entries with long names.
+func many(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "server.%d=%s%d:2888:3888;2181,", i+10, strings.Repeat("x", 200), i)
+	}
+	return b.String()
 }
 
 func three(tb testing.TB) *quorum.Ensemble {
@@ -62,6 +72,7 @@ func TestReconfigure(t *testing.T) {
 		"full, no key":              {quorum.Change{Full: true, NewMembers: "server.1"}, 1, "", quorum.ErrChange},
 		"full with groups":          {quorum.Change{Full: true, NewMembers: member("1", "participant") + "," + member("2", "participant") + ",group.1=1:2,weight.1=2"}, 2, "1p 2p", nil},
 		"full, a voter in no group": {quorum.Change{Full: true, NewMembers: member("1", "participant") + "," + member("2", "participant") + ",group.1=1"}, 2, "", quorum.ErrChange},
+		"too much to keep":          {quorum.Change{Joining: many(200)}, 2, "", quorum.ErrChange},
 		"too long":                  {quorum.Change{Joining: strings.Repeat(",", quorum.MaxTextLen+1)}, 2, "", quorum.ErrChange},
 	} {
 		t.Run(name, func(t *testing.T) {

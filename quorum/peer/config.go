@@ -179,6 +179,9 @@ func (c *Config) validate() error {
 	if !c.Reconfigurable && !c.Membership.SIDs().Has(c.Self) {
 		return fmt.Errorf("peer: server %v is not in the ensemble", c.Self)
 	}
+	if n := len(c.Membership.Committed.String()); c.Reconfigurable && n > quorum.MaxEnsemble {
+		return fmt.Errorf("peer: the list of servers takes %d bytes, more than %d: too much for an ensemble that can change", n, quorum.MaxEnsemble)
+	}
 	alone := c.Membership.SIDs() == quorum.SetOf(c.Self) && !c.Reconfigurable
 	if c.Transport == nil && !alone {
 		return errors.New("peer: an ensemble of several servers needs a transport")

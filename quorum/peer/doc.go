@@ -22,7 +22,11 @@
 // those before it, and when it ends every goroutine that it started (history streams) has been
 // waited for and the state machine has stopped serving, before the next election begins
 // (spec zab-and-election 0.2, hazard H-28). Nothing is carried from one role to the next but what
-// is on disk.
+// is on disk, and the name of the leader that a reconfiguration has designated: then
+// the next role begins without an election.
+//
+// The membership is the log's, or, as long as it has none, the configuration's. Whenever a role
+// changes it, election, transport and state machine are told (members.go).
 //
 // A single-voter ensemble runs the very same loop and machines without a transport: that
 // is standalone mode.

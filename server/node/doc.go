@@ -19,6 +19,9 @@
 //
 // Standalone mode is the same code with an ensemble of one and no transport.
 //
+// Where the ensemble changes, the node follows: members.go answers the preparer of a reconfiguration,
+// dynamic.go keeps the files that are derived from the log, and moves the client port.
+//
 // A store that fails ends the server: Config.Fatal is told first, and Wait returns
 // the error. ExitCode says with which status a process should then exit.
 package node

@@ -9,7 +9,7 @@ import (
 )
 
 // maxMembers bounds the text of a configuration, so that two of them fit into a record.
-const maxMembers = 30_000
+const maxMembers = quorum.MaxEnsemble
 
 // checkMembers refuses what could not be written.
 func checkMembers(m quorum.Membership) error {
