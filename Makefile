@@ -42,6 +42,9 @@ rewrite: ## regenerate the expected output of the scripts; read the diff
 sim: ## simulate N ensembles from SEED on
 	$(GO) run ./jepsen/sim/cmd/simulate -seed $(SEED) -seeds $(N)
 
+sim-replay: ## the readable trace of the ensemble of SEED; FLAGS='-shape 3 -server 1,2'
+	$(GO) run ./jepsen/sim/cmd/simulate -seed $(SEED) -trace $(FLAGS)
+
 fuzz: ## fuzz every target for TIME
 	.ci/fuzz $(TIME)
 
@@ -70,4 +73,4 @@ suites-kafka: ## Kafka on three servers, both being killed; wants Java, Maven an
 cover: ## coverage in coverage.out
 	$(GO) test -coverprofile=coverage.out ./...
 
-.PHONY: help build test race invariants lint fmt generate verify rewrite sim fuzz bench jepsen differ suites suites-kazoo suites-java suites-kafka cover
+.PHONY: help build test race invariants lint fmt generate verify rewrite sim sim-replay fuzz bench jepsen differ suites suites-kazoo suites-java suites-kafka cover

@@ -14,6 +14,7 @@ import (
 	"github.com/zabkeeper/zabkeeper/zab"
 	"github.com/zabkeeper/zabkeeper/zab/txnlog"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
+	"github.com/zabkeeper/zabkeeper/znode/store"
 )
 
 // disk is what a server keeps over a crash: the transaction log, on Pebble, and what was
@@ -30,6 +31,7 @@ type disk struct {
 	// The real store has both on fs.
 	saved, staged *tree
 	snapshots     []*storeSnapshot // of the real store, to be closed before it
+	staging       *store.Staging   // of the real store, likewise
 
 	model model
 	maybe *model // a step that a crash has torn: it may be there or not

@@ -76,9 +76,19 @@ func (t *storeTree) snapshot() snapshot {
 }
 
 func (t *storeTree) stage(zxid.Point) staging {
+	t.unstage()
 	s, err := t.Stage(stagingName)
 	t.must(err)
+	t.d.staging = s
 	return storeStaging{s}
+}
+
+// unstage gives back what an unfinished staging holds.
+func (t *storeTree) unstage() {
+	if t.d.staging != nil {
+		t.must(t.d.staging.Close())
+		t.d.staging = nil
+	}
 }
 
 func (t *storeTree) replace(in staging) {
@@ -94,7 +104,10 @@ func (t *storeTree) resume(zxid.Point) bool {
 	return true
 }
 
-func (t *storeTree) discard() { t.must(t.DiscardStaged("")) }
+func (t *storeTree) discard() {
+	t.unstage()
+	t.must(t.DiscardStaged(""))
+}
 
 func (t *storeTree) differs(ref *tree) string {
 	totals, err := t.Scan()
@@ -120,6 +133,7 @@ func (t *storeTree) close() {
 		s.close()
 	}
 	t.d.snapshots = nil
+	t.unstage()
 	_ = t.Close() // what it writes no longer reaches this disk
 }
 

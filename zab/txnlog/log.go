@@ -222,7 +222,7 @@ func (l *Log) Size() int64 {
 }
 
 // Close drains the writer, notes the end of the log and closes the files. After a fatal
-// error it leaves Pebble alone, whose state is undefined, and returns that error.
+// error it changes nothing on the disk, and returns that error.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	w := l.writer

@@ -30,7 +30,6 @@ func Open(cfg Config) (*Log, error) {
 	g := disk.NewGuard(l.cfg.FS, owner{l})
 	l.cfg.FS = g
 	if err := l.open(); err != nil {
-		l.giveUp()
 		return nil, errors.Join(err, l.release())
 	}
 	g.Arm()
@@ -51,12 +50,12 @@ func (l *Log) open() error {
 	return l.openStore()
 }
 
-// giveUp closes Pebble after an open that failed because of what it found. Nothing was written
-// then; left alone, it would read a damaged table for its statistics again and again. How that
-// ends is of no interest to anybody.
+// giveUp closes Pebble after a failure. Nothing that it does then reaches the disk; left alone, it would
+// keep its memory, and read a damaged table for its statistics again and again, in a process that goes
+// on. How that ends is of no interest to anybody.
 func (l *Log) giveUp() {
-	if l.failed() == nil || l.db == nil {
-		return // release does it, or there is nothing to close
+	if l.db == nil {
+		return
 	}
 	defer func() { _ = recover() }()
 	if l.batch != nil {
@@ -65,11 +64,12 @@ func (l *Log) giveUp() {
 	_ = l.db.Close()
 }
 
-// release closes what is open. After a failure Pebble, whose state is undefined then, and
-// its lock are left to the end of the process.
+// release closes what is open. After a failure the lock is left to the end of the process.
 func (l *Log) release() error {
 	var errs []error
-	if l.failed() == nil {
+	if l.failed() != nil {
+		l.giveUp()
+	} else {
 		if l.db != nil {
 			if l.batch != nil {
 				errs = append(errs, l.batch.Close())

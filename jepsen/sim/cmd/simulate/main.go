@@ -26,8 +26,10 @@ import (
 )
 
 func main() {
-	// The garbage of a seed is small and dies with it.
-	debug.SetGCPercent(400)
+	// The garbage of a seed dies with it: there is little to mark, so that collections cost more
+	// than they find.
+	debug.SetGCPercent(2000)
+	debug.SetMemoryLimit(1 << 30)
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
