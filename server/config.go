@@ -89,6 +89,11 @@ type Config struct {
 	// ContainerNeverUsed is the age at which a container is deleted that never had a child;
 	// 0: never. Whole milliseconds.
 	ContainerNeverUsed time.Duration
+	// ReserveIDs notes durably that this server may have given out ids of sessions up to the given one;
+	// ReservedIDs is the note of its earlier lives, 0 if there is none. Without them, a server whose
+	// clock is put back while it is down may name a new session as one that has ended. nil: no notes.
+	ReserveIDs  func(through proto.SessionID) error
+	ReservedIDs proto.SessionID
 	// Ensemble is what clients read in /zookeeper/config; nil on a standalone server.
 	Ensemble *Ensemble
 	// Reconfig lets clients change the ensemble, as long as this server leads.

@@ -155,7 +155,13 @@ func (c *conn) name(session proto.SessionID) {
 
 // createSession asks for a new session.
 func (c *conn) createSession() bool {
-	c.name(c.s.newSession())
+	id, err := c.s.newSession()
+	if err != nil {
+		c.s.quiet.Error("no id for a new session").Err(err).Send()
+		c.kill("no session id")
+		return false
+	}
+	c.name(id)
 	if c.readOnly || c.s.cfg.LocalSessions {
 		return c.createLocal()
 	}

@@ -37,6 +37,7 @@ type Server struct {
 	// throttle and bucket are nil if nothing is to be held back.
 	throttle *throttle
 	bucket   *bucket
+	ids      *sessionIDs
 	locals   *locals
 	// index is nil unless reads are linearizable.
 	index *readIndex
@@ -69,9 +70,8 @@ type Server struct {
 	// opened is closed while the server serves.
 	opened chan struct{}
 	// reign counts calls of StopServing, so that an overtaken Serve has no effect.
-	reign  uint64
-	lastID proto.SessionID
-	ended  bool
+	reign uint64
+	ended bool
 }
 
 // ErrStopped is what Replace returns when the server has ended.
@@ -97,6 +97,7 @@ func New(cfg Config) (*Server, error) {
 		sessions: make(map[proto.SessionID]*conn),
 		opened:   make(chan struct{}),
 		moves:    make(chan net.Listener),
+		ids:      newSessionIDs(&cfg),
 		locals:   newLocals(&cfg),
 	}
 	if t := cfg.Throttle; t != nil {
@@ -251,14 +252,11 @@ func (s *Server) serve(role string, readOnly bool) {
 }
 
 func (s *Server) open(role string, readOnly bool, reign uint64) {
-	highest := s.highestSession()
+	s.skipLiving()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reign != reign || s.serving || s.ended {
 		return
-	}
-	if highest != 0 && (s.lastID == 0 || highest > s.lastID) {
-		s.lastID = highest
 	}
 	if s.index != nil {
 		s.index.reset()
@@ -328,34 +326,23 @@ func (s *Server) connOf(id uint64) *conn {
 	return s.conns[id]
 }
 
-// highestSession returns the highest id among the live sessions that this server has handed
-// out, 0 if there is none.
-func (s *Server) highestSession() proto.SessionID {
-	var highest proto.SessionID
+// skipLiving makes new ids begin behind those of the living sessions that this server has given out.
+func (s *Server) skipLiving() {
 	s.cfg.Store.Sessions(func(id proto.SessionID, _ int32) bool {
-		// Within one top byte, ids grow. The last one of a byte is left out, for its
-		// successor would belong to another server.
-		if byte(uint64(id)>>56) == s.cfg.SessionByte && uint64(id)<<8>>8 != 1<<56-1 &&
-			(highest == 0 || id > highest) {
-			highest = id
-		}
+		s.ids.skip(id)
 		return true
 	})
-	return highest
 }
 
-// newSession returns an id that no session has (hazard H-69).
-func (s *Server) newSession() proto.SessionID {
+// newSession returns an id that no session has or had (hazard H-69).
+func (s *Server) newSession() (proto.SessionID, error) {
 	for {
-		s.mu.Lock()
-		id := proto.InitialSessionID(s.cfg.Now().UnixMilli(), s.cfg.SessionByte)
-		if s.lastID != 0 && id <= s.lastID {
-			id = s.lastID.Next()
+		id, err := s.ids.next(s.cfg.Now().UnixMilli())
+		if err != nil {
+			return 0, err
 		}
-		s.lastID = id
-		s.mu.Unlock()
 		if _, taken := s.cfg.Store.Session(id); !taken {
-			return id
+			return id, nil
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/zabkeeper/zabkeeper/conf"
 	"github.com/zabkeeper/zabkeeper/fle"
+	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/quorum/peer"
 	"github.com/zabkeeper/zabkeeper/quorum/transport"
@@ -57,6 +58,8 @@ type Config struct {
 	MaintainEvery time.Duration
 	// SpaceEvery is how often the free space is looked at. Default 1 s.
 	SpaceEvery time.Duration
+	// Now is the wall clock of the times of transactions and of the ids of sessions. Default time.Now.
+	Now func() time.Time
 	// Dial, if not nil, opens connections to other servers.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 }
@@ -275,7 +278,9 @@ func (n *Node) serverConfig() server.Config {
 	c := n.conf
 	return server.Config{
 		Self: server.Origin(n.sid), SessionByte: n.sessionByte(),
-		Store: n.stores.tree, Replicator: replicator{n}, Status: status{n},
+		ReserveIDs:  func(id proto.SessionID) error { return n.stores.log.Reserve(uint64(id)) },
+		ReservedIDs: proto.SessionID(n.stores.log.Reserved()),
+		Store:       n.stores.tree, Replicator: replicator{n}, Status: status{n},
 		Conf: n.fourLetterConf, Version: fourletter.Version(n.cfg.Revision, n.cfg.Built),
 		TickTime: c.TickTime, SyncLimit: c.SyncLimit,
 		MinSessionTimeout: c.MinSessionTimeout, MaxSessionTimeout: c.MaxSessionTimeout,
@@ -299,6 +304,7 @@ func (n *Node) serverConfig() server.Config {
 		Reconfig:           c.ReconfigEnabled,
 		AllowWord:          c.AllowsFourLetterWord,
 		Logger:             n.log, Fatal: n.fatal,
+		Now: n.cfg.Now,
 	}
 }
 

@@ -102,18 +102,20 @@ func crashScript(size int) []func(l *txnlog.Log) error {
 		apply(zab.Persist{Promise: promise(2, 2)}),
 		apply(zab.Persist{Truncate: &cut, Append: second, Current: epochPtr(2)}),
 		apply(zab.Persist{Promise: promise(5, 3)}),
+		func(l *txnlog.Log) error { return l.Reserve(7) },
 		func(l *txnlog.Log) error { return l.StageNow(abandoned) },
 		func(l *txnlog.Log) error { return l.DropStaged() },
 		func(l *txnlog.Log) error { return l.StageNow(staged) },
 		apply(zab.Persist{Install: &base, Append: appended, Current: epochPtr(5), Known: []zab.Known{}}),
 		func(l *txnlog.Log) error { return l.InstallDone() },
+		func(l *txnlog.Log) error { return l.Reserve(1<<64 - 1) },
 		apply(zab.Persist{Append: more}),
 		apply(zab.Persist{Truncate: pointPtr(appended[0].Point())}),
 	}
 }
 
 // A crash anywhere leaves the state before a step or the state after it, and what was
-// acknowledged is never taken for lost [H-01, H-06, H-07, H-08, H-24, H-35, H-92, H-12].
+// acknowledged is never taken for lost [H-01, H-06, H-07, H-08, H-12, H-24, H-35, H-69, H-92].
 func TestCrashDuringEveryStep(t *testing.T) {
 	for name, size := range map[string]int{"small": 10, "rotating": 90 << 10} {
 		t.Run(name, func(t *testing.T) {

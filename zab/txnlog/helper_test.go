@@ -111,14 +111,15 @@ func contents(tb testing.TB, l *txnlog.Log) []zab.Entry {
 
 // image is everything observable about a log.
 type image struct {
-	durable zab.Durable
-	entries []zab.Entry
-	intent  zxid.Point
+	durable  zab.Durable
+	entries  []zab.Entry
+	intent   zxid.Point
+	reserved uint64
 }
 
 func observe(tb testing.TB, l *txnlog.Log) image {
 	tb.Helper()
-	i := image{durable: l.Durable(), entries: contents(tb, l)}
+	i := image{durable: l.Durable(), entries: contents(tb, l), reserved: l.Reserved()}
 	i.durable.Committed = 0 // a hint that crashes may set back
 	i.intent, _ = l.Intent()
 	if err := l.Verify(tb.Context()); err != nil {
@@ -131,7 +132,8 @@ func (i image) equal(j image) bool { return i.String() == j.String() }
 
 // String prints the image, byte for byte.
 func (i image) String() string {
-	s := fmt.Sprintf("%+v base=%v last=%v intent=%v\n", i.durable, i.durable.History.Base, i.durable.History.Last(), i.intent)
+	s := fmt.Sprintf("%+v base=%v last=%v intent=%v reserved=%d\n",
+		i.durable, i.durable.History.Base, i.durable.History.Last(), i.intent, i.reserved)
 	for _, e := range i.entries {
 		s += fmt.Sprintf("%v %v %016x %x\n", e.ID, e.Prev, e.Hash, e.Data)
 	}

@@ -97,6 +97,8 @@ type Log struct {
 	staged staging   // as of everything submitted
 	writer *Writer   // nil: none
 	pins   []*zxid.ID
+	// reserved is what Reserve noted last.
+	reserved uint64
 }
 
 // Stats are counters since Open.

@@ -221,6 +221,7 @@ func (l *Log) load(fresh bool) (created bool, err error) {
 		{kindHistory, false, func(r []byte) (err error) { s.history, err = decodeHistory(r); return }},
 		{kindKnown, true, func(r []byte) (err error) { s.known, err = decodeKnown(r); return }},
 		{kindMembers, true, func(r []byte) (err error) { s.members, err = decodeMembers(r); return }},
+		{kindReserved, true, func(r []byte) (err error) { l.reserved, err = decodeReserved(r); return }},
 		{kindIntent, true, func(r []byte) (err error) {
 			at, err := decodeIntent(r)
 			s.intent = &at

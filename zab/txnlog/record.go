@@ -35,6 +35,7 @@ const (
 	kindKnown     kind = 'k'
 	kindIntent    kind = 's'
 	kindMembers   kind = 'c'
+	kindReserved  kind = 'r'
 	kindWatermark kind = 'w' // not a key: the WATERMARK file
 	kindBackup    kind = 'b' // not a key: the files SECONDARY and PRIMARY
 )

@@ -63,6 +63,10 @@ func samples() map[kind]struct {
 			encodeIntent(in), in, func(r []byte) (any, error) { return decodeIntent(r) },
 			func(v any) []byte { return encodeIntent(v.(zxid.Point)) },
 		},
+		kindReserved: {
+			encodeReserved(0x0300_0190_0000_0001), uint64(0x0300_0190_0000_0001), func(r []byte) (any, error) { return decodeReserved(r) },
+			func(v any) []byte { return encodeReserved(v.(uint64)) },
+		},
 		kindWatermark: {
 			wm.encode(), wm, func(r []byte) (any, error) { return decodeWatermark(r) },
 			func(v any) []byte { w := v.(watermark); return w.encode() },

@@ -1,0 +1,85 @@
+package server
+
+import (
+	"sync"
+
+	"github.com/zabkeeper/zabkeeper/proto"
+)
+
+// A session id is the byte of its server and, below it, a number made from the clock: ms in the upper
+// 40 bits, of which the highest are cut off, so that the numbers start over every 35 years.
+const (
+	idNumbers = 1 << 56
+	// idBlock is how many numbers are reserved at once: those of a minute.
+	idBlock = 60_000 << 16
+)
+
+// sessionIDs gives out the ids of new sessions: those of the clock, and none twice, wherever the clock
+// is put and however often the server starts (hazard H-69). A client that comes back with an id and
+// the password that belongs to it would otherwise find the session of somebody else.
+type sessionIDs struct {
+	top     byte
+	reserve func(through proto.SessionID) error // nil: nothing is noted
+
+	mu sync.Mutex
+	// last is the highest number that was given out, or might have been in an earlier life, if any was.
+	last  uint64
+	begun bool
+	// reserved is the highest number that may be given out without another note, if noted.
+	reserved uint64
+	noted    bool
+}
+
+func newSessionIDs(cfg *Config) *sessionIDs {
+	ids := &sessionIDs{top: cfg.SessionByte, reserve: cfg.ReserveIDs}
+	ids.skip(cfg.ReservedIDs)
+	return ids
+}
+
+// after reports whether number a comes behind b. What is near the end is followed by what is near
+// the beginning.
+func after(a, b uint64) bool {
+	const near = idNumbers / 16
+	switch {
+	case a < near && b >= idNumbers-near:
+		return true
+	case b < near && a >= idNumbers-near:
+		return false
+	}
+	return a > b
+}
+
+// skip makes ids begin behind one that was given out before. Those of other servers do not matter.
+func (ids *sessionIDs) skip(id proto.SessionID) {
+	ids.mu.Lock()
+	defer ids.mu.Unlock()
+	number := uint64(id) % idNumbers
+	if byte(uint64(id)/idNumbers) == ids.top && (!ids.begun || after(number, ids.last)) {
+		ids.last, ids.begun = number, true
+	}
+}
+
+// next returns an id that was never given out. It may wait for the disk, and fails if that does.
+func (ids *sessionIDs) next(nowMs int64) (proto.SessionID, error) {
+	ids.mu.Lock()
+	defer ids.mu.Unlock()
+	id := proto.InitialSessionID(nowMs, ids.top)
+	if ids.begun && !after(uint64(id)%idNumbers, ids.last) {
+		id = ids.id(ids.last + 1)
+	}
+	number := uint64(id) % idNumbers
+	if ids.reserve != nil && (!ids.noted || after(number, ids.reserved)) {
+		through := ids.id(number + idBlock)
+		if err := ids.reserve(through); err != nil {
+			return 0, err
+		}
+		ids.reserved, ids.noted = uint64(through)%idNumbers, true
+	}
+	ids.last, ids.begun = number, true
+	return id, nil
+}
+
+// id returns the id with a number, or the next one if that is no session's.
+func (ids *sessionIDs) id(number uint64) proto.SessionID {
+	return (proto.SessionID(number%idNumbers|uint64(ids.top)*idNumbers) - 1).Next()
+}
