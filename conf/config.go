@@ -67,6 +67,7 @@ type Config struct {
 	ExtendedTypes       bool          // nodes with a time to live
 	EnforceQuota        bool          // hard quotas refuse
 	LinearizableReads   bool          // reads wait for a sync
+	Digest              bool          // transactions carry the digest of the tree
 	ContainerInterval   time.Duration // between two looks for containers and expired nodes to delete
 	ContainersPerMinute int           // deleted at most
 	ContainerNeverUsed  time.Duration // life of a container that never had a child, 0: for ever

@@ -146,6 +146,7 @@ func treeKeys() []key {
 	return []key{
 		loose("extendedTypesEnabled", "true", func(c *Config) *bool { return &c.ExtendedTypes }),
 		loose("enforceQuota", "false", func(c *Config) *bool { return &c.EnforceQuota }),
+		loose("digest.enabled", "true", func(c *Config) *bool { return &c.Digest }),
 		strict("linearizableReads", "false", func(c *Config) *bool { return &c.LinearizableReads }),
 		millis("znode.container.checkIntervalMs", "60000", 1, func(c *Config) *time.Duration { return &c.ContainerInterval }),
 		number("znode.container.maxPerMinute", "10000", 1, math.MaxInt32, func(c *Config) *int { return &c.ContainersPerMinute }),
@@ -191,7 +192,7 @@ func pendingKeys() []key {
 			"multiAddress.reachabilityCheckTimeoutMs=1000", "multiAddress.reachabilityCheckEnabled=true", "oraclePath",
 			"snapSizeLimitInKb=4194304", "txnLogSizeLimitInKb=-1", "snapshotSizeFactor=0.33", "flushDelay=0",
 			"maxWriteQueuePollTime", "maxBatchSize=1000", "snapshot.compression.method", "snapshot.trust.empty=false",
-			"serializeLastProcessedZxid.enabled=true", "digest.enabled=true", "closeSessionTxn.enabled=true",
+			"serializeLastProcessedZxid.enabled=true", "closeSessionTxn.enabled=true",
 			"emulate353TTLNodes=false",
 
 			"maxResponseCacheSize=400", "maxGetChildrenResponseCacheSize=400",

@@ -64,6 +64,8 @@ type applier struct {
 	triggers uint64    // number of the last trigger
 	latency  latencies
 	now      int64
+	// difference is by how much the tree's digest is beyond the announced one; 0 is as it should be.
+	difference uint64
 }
 
 func (a *applier) init(s *Server) {
@@ -264,6 +266,7 @@ func (a *applier) flush() {
 		return
 	}
 	s := a.s
+	a.compare()
 	s.fanout.await()
 	a.now = s.now()
 	a.countSessions()

@@ -120,6 +120,9 @@ type Config struct {
 	// LinearizableReads lets every read wait until the tree shows all that was committed before it
 	// arrived, as a sync would. A server that has no leader then serves nobody: ServeReadOnly has no effect.
 	LinearizableReads bool
+	// Digest lets the transactions of a leader carry the digest of the tree behind them, and this
+	// server compare it with that of its own tree.
+	Digest bool
 	// EnforceQuota refuses what would exceed a hard quota and logs soft ones.
 	EnforceQuota bool
 	// AllowWord says whether a four-letter word may be executed. Default: ruok, srvr, stat,

@@ -87,6 +87,9 @@ type Store interface {
 	// ends the server.
 	Install(changes *znode.Changes, at zxid.Point) error
 	Digest() uint64
+	// PublicDigest is Digest without what lies below znode.SystemPath. The goroutine that installs
+	// calls it.
+	PublicDigest() uint64
 	NodeCount() int
 	EphemeralCount() int
 	DataSize() int64

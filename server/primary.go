@@ -47,6 +47,9 @@ type primary struct {
 	// blocked is set while the goroutine waits for appliedTo to rise.
 	blocked atomic.Bool
 
+	// digest of the tree when the goroutine begins.
+	digest uint64
+
 	// Of the goroutine alone.
 	prep     *znode.Preparer
 	quotas   quotaLog
@@ -98,6 +101,7 @@ func (p *primary) start() {
 		return
 	}
 	p.started = true
+	p.digest = p.s.cfg.Store.PublicDigest()
 	p.appliedTo.Store(int64(p.s.Applied().ID))
 	go p.run()
 }
@@ -173,7 +177,7 @@ func (p *primary) takeOver() {
 	cfg := &p.s.cfg
 	p.prep = znode.NewPreparer(p.s.tree.store, znode.PrepareOptions{
 		JuteMaxBuffer: cfg.MaxFrame, SkipACL: cfg.SkipACL, Schemes: cfg.Schemes, EnforceQuota: cfg.EnforceQuota,
-		ExtendedTypes: cfg.ExtendedTypes,
+		ExtendedTypes: cfg.ExtendedTypes, Digest: cfg.Digest, TreeDigest: p.digest,
 	})
 	p.sessions = session.New(int32(cfg.TickTime.Milliseconds()))
 	cfg.Store.Sessions(func(id proto.SessionID, timeout int32) bool {

@@ -12,6 +12,7 @@ type stats struct {
 	outstanding    atomic.Int64 // requests in the connections' queues
 	heavy          atomic.Int64 // bytes: their costs, of those that weigh
 	rejected       atomic.Int64 // connections refused for a limit
+	diverged       atomic.Int64 // times that the tree's digest has moved away from the announced one
 	lingering      atomic.Int64 // connections that were answered for the last time
 
 	handshakesFailed, handshakesRefused atomic.Int64 // of TLS

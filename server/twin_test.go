@@ -112,7 +112,7 @@ func (w *twin) newMember(tb testing.TB, i int, l net.Listener, adjust func(*serv
 	m.peer.Store(&server.PeerStatus{Mode: "looking"})
 	cfg := server.Config{
 		Self: m.id, SessionByte: byte(m.id), Store: st, Replicator: m, Status: m,
-		TickTime: tick, SyncLimit: 1000, MaxClientCnxns: 0, Logger: logger, Fatal: fatal,
+		TickTime: tick, SyncLimit: 1000, MaxClientCnxns: 0, Logger: logger, Fatal: fatal, Digest: true,
 		Version: fourletter.Version("0123456789012345678901234567890123456789", time.Unix(1700000000, 0)),
 		Ticker: func(d time.Duration) (<-chan time.Time, func()) {
 			for of, ch := range map[time.Duration]chan time.Time{tick: m.ticks, tick / 2: m.eras, time.Minute: m.runs} {

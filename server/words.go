@@ -172,6 +172,7 @@ func (s *Server) metrics(st *Stats, peer *PeerStatus) []Metric {
 	add("packets_sent", st.Sent)
 	add("num_alive_connections", int64(st.Connections))
 	add("outstanding_requests", st.Outstanding)
+	add("digest_mismatches_count", s.stats.diverged.Load())
 	add("connection_rejected", st.Rejected)
 	if s.cfg.Secure != nil {
 		add("unsuccessful_handshake", s.stats.handshakesFailed.Load())

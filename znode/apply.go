@@ -18,6 +18,7 @@ import (
 // always at exactly one zxid (hazard H-33). Where it would orphan nodes, Apply refuses.
 func (c *Changes) Apply(t *proto.Txn) Result {
 	start := len(c.triggers)
+	c.movedGood = false
 	var r Result
 	switch body := t.Body.(type) {
 	case *proto.MultiTxn:

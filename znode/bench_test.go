@@ -35,7 +35,7 @@ func benchWrites(b *testing.B, prepare, apply bool, request func(i int) *znode.R
 			b.Fatal(txns[i].Body)
 		}
 	}
-	p := znode.NewPreparer(tree, znode.PrepareOptions{})
+	p := znode.NewPreparer(tree, znode.PrepareOptions{Digest: true})
 	changes := znode.NewChanges(tree)
 	z := zxid.ID(1000)
 	b.ReportAllocs()

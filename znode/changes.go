@@ -31,6 +31,10 @@ type Changes struct {
 	// quotas says whether the tree has any, see hasQuotas.
 	quotas presence
 
+	// moved is DigestDelta, movedSystem the part of it below SystemPath, if they are known.
+	moved, movedSystem uint64
+	movedGood          bool
+
 	// triggers and order are kept for their memory.
 	triggers []Trigger
 	order    []int32
@@ -81,6 +85,7 @@ func (c *Changes) Reset(base View) {
 	clear(c.sessions)
 	clear(c.added)
 	c.quotas = notLooked
+	c.movedGood = false
 }
 
 // Node implements View.
@@ -285,14 +290,33 @@ func ephemeralOwner(n *Node) proto.SessionID {
 	return n.Owner
 }
 
-// DigestDelta returns by how much the digest of the tree has moved, modulo 2^64.
+// DigestDelta returns by how much the digest of the tree has moved, modulo 2^64. It is computed
+// once for all that was applied.
 func (c *Changes) DigestDelta() uint64 {
-	var delta uint64
+	c.digest()
+	return c.moved
+}
+
+// PublicDelta is DigestDelta without what lies below SystemPath: by how much the digest moves that
+// travels with transactions.
+func (c *Changes) PublicDelta() uint64 {
+	c.digest()
+	return c.moved - c.movedSystem
+}
+
+func (c *Changes) digest() {
+	if c.movedGood {
+		return
+	}
+	c.moved, c.movedSystem, c.movedGood = 0, 0, true
 	for i := range c.list {
 		ch := &c.list[i]
-		delta += NodeDigest(ch.path, ch.new) - NodeDigest(ch.path, ch.old)
+		delta := NodeDigest(ch.path, ch.new) - NodeDigest(ch.path, ch.old)
+		c.moved += delta
+		if undigested(ch.path) {
+			c.movedSystem += delta
+		}
 	}
-	return delta
 }
 
 // CountDelta returns by how much the number of nodes, the number of ephemerals, and the

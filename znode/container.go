@@ -39,10 +39,10 @@ func (p *Preparer) PrepareExpiry(path string, id zxid.ID, nowMs int64) (proto.Tx
 	}
 	p.zxid = id
 	p.putDeleted(path)
-	return proto.Txn{
+	return p.sign(proto.Txn{
 		TxnHeader: proto.TxnHeader{Zxid: id, Time: nowMs, Type: proto.OpDeleteContainer},
 		Body:      &proto.DeleteTxn{Path: path},
-	}, proto.CodeOK
+	}), proto.CodeOK
 }
 
 // expirable makes the checks of deleteContainer (spec semantics 3.1).

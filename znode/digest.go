@@ -11,6 +11,35 @@ import (
 // digestBlock is the length of the block that NodeDigest hashes: 13 words of 8 bytes.
 const digestBlock = 13 * 8
 
+// DigestVersion names NodeDigest's algorithm in transactions, and separates digests of different
+// definitions of it. Apache's is 2.
+const DigestVersion = 1
+
+// undigested reports whether a node is no part of the digest that travels with transactions: what
+// lies below SystemPath, as in ZooKeeper. Apply keeps the usage of quotas there.
+func undigested(path string) bool {
+	return len(path) > len(SystemPath) && path[len(SystemPath)] == '/' && path[:len(SystemPath)] == SystemPath
+}
+
+// SystemDigest returns the part of a tree's digest that does not travel with transactions. It looks
+// at every node below SystemPath.
+func SystemDigest(v View) uint64 {
+	var sum uint64
+	paths := []string{SystemPath}
+	for len(paths) > 0 {
+		path := paths[len(paths)-1]
+		paths = paths[:len(paths)-1]
+		if n := v.Node(path); undigested(path) {
+			sum += NodeDigest(path, n)
+		}
+		v.Children(path, func(name string) bool {
+			paths = append(paths, path+"/"+name)
+			return true
+		})
+	}
+	return sum
+}
+
 // NodeDigest returns a hash of a node and everything that is kept about it, 0 for nil. The
 // digest of a tree is the sum, modulo 2^64, of its nodes' digests: it does not depend
 // on the order of changes, and a change moves it by the difference of two hashes. Two servers
@@ -20,11 +49,16 @@ func NodeDigest(path string, n *Node) uint64 {
 	if n == nil {
 		return 0
 	}
+	return blockDigest(path, n, xxhash.Sum64(n.Data), dataLen(n.Data))
+}
+
+// blockDigest is NodeDigest with the hash and the length of the data given.
+func blockDigest(path string, n *Node, dataHash uint64, dataLen int) uint64 {
 	var b [digestBlock]byte
 	words := [digestBlock / 8]uint64{
 		xxhash.Sum64String(path),
-		xxhash.Sum64(n.Data),
-		uint64(dataLen(n.Data)),
+		dataHash,
+		uint64(dataLen),
 		aclDigest(n.ACL),
 		uint64(n.Czxid),
 		uint64(n.Mzxid),
@@ -34,16 +68,13 @@ func NodeDigest(path string, n *Node) uint64 {
 		uint64(uint32(n.Version))<<32 | uint64(uint32(n.Aversion)),
 		uint64(uint32(n.Created))<<32 | uint64(uint32(n.NumChildren)),
 		uint64(n.Owner),
-		digestVersion,
+		DigestVersion,
 	}
 	for i, w := range words {
 		binary.LittleEndian.PutUint64(b[8*i:], w)
 	}
 	return xxhash.Sum64(b[:])
 }
-
-// digestVersion separates digests of different definitions of NodeDigest.
-const digestVersion = 1
 
 // dataLen tells null data (-1) from empty.
 func dataLen(data []byte) int {

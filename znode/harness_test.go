@@ -179,17 +179,18 @@ var open = proto.WorldACL(proto.PermAll)
 // cluster is a leader and one server in a test: requests are prepared at once, and applied
 // when the test says so.
 type cluster struct {
-	t       testing.TB
-	tree    *memTree
-	prep    *znode.Preparer
-	changes *znode.Changes
-	last    zxid.ID
-	now     int64
-	ids     []proto.ID
-	session proto.SessionID
-	log     [][]byte
-	queue   [][]byte
-	maxTxn  int
+	announced uint64 // the digest of the last transaction applied
+	t         testing.TB
+	tree      *memTree
+	prep      *znode.Preparer
+	changes   *znode.Changes
+	last      zxid.ID
+	now       int64
+	ids       []proto.ID
+	session   proto.SessionID
+	log       [][]byte
+	queue     [][]byte
+	maxTxn    int
 }
 
 func newCluster(tb testing.TB) *cluster {
@@ -204,8 +205,10 @@ func newClusterWith(tb testing.TB, opts znode.PrepareOptions) *cluster {
 	if limit == 0 {
 		limit = proto.DefaultMaxFrame
 	}
+	opts.Digest, opts.TreeDigest = true, tree.publicDigest()
 	c := &cluster{
-		t: tb, tree: tree, prep: znode.NewPreparer(tree, opts), changes: znode.NewChanges(tree),
+		announced: opts.TreeDigest,
+		t:         tb, tree: tree, prep: znode.NewPreparer(tree, opts), changes: znode.NewChanges(tree),
 		last: zxid.Make(epoch, 0), now: startMs, session: session1, maxTxn: znode.MaxTxn(limit),
 	}
 	c.startSession(session1)
@@ -253,17 +256,29 @@ func (c *cluster) propose(r *znode.Request) zxid.ID {
 func (c *cluster) apply(n int) []znode.Result {
 	c.t.Helper()
 	results := make([]znode.Result, 0, n)
+	var moved uint64
 	for _, b := range c.queue[:n] {
 		txn, err := proto.DecodeTxn(b)
 		if err != nil {
 			c.t.Fatal(err)
 		}
 		r := c.changes.Apply(&txn)
+		// Relative to the last one: some tests forge nodes.
+		announced := txn.Digest - c.announced
+		got := c.changes.PublicDelta()
+		if !txn.HasDigest || announced != got-moved {
+			c.t.Fatalf("transaction %v, %T: the digest moves by %x, announced was %x", txn.Zxid, txn.Body, got-moved, announced)
+		}
+		c.announced, moved = txn.Digest, got
 		r.Triggers = slices.Clone(r.Triggers)
 		results = append(results, r)
 	}
 	c.queue = c.queue[n:]
+	before := c.tree.publicDigest()
 	c.tree.install(c.t, c.changes)
+	if after := c.tree.publicDigest(); after-before != moved {
+		c.t.Fatalf("the digest of the tree has moved by %x, computed afresh, and by %x by the changes", after-before, moved)
+	}
 	return results
 }
 
@@ -371,4 +386,15 @@ func describe(triggers []znode.Trigger) string {
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// publicDigest computes afresh the digest that travels with transactions.
+func (t *memTree) publicDigest() uint64 {
+	var sum uint64
+	for path, n := range t.nodes {
+		if !strings.HasPrefix(path, znode.SystemPath+"/") {
+			sum += znode.NodeDigest(path, n)
+		}
+	}
+	return sum
 }

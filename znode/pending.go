@@ -3,6 +3,8 @@ package znode
 import (
 	"slices"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
@@ -17,6 +19,41 @@ type nodeState struct {
 	created  int32
 	children int32
 	size     int32 // of the data
+
+	// What else the digest of the node depends on; kept only for that.
+	czxid, mzxid, pzxid zxid.ID
+	ctime, mtime        int64
+	null                bool   // the data is null
+	hashed              bool   // dataHash is that of the data
+	data                []byte // unless hashed: of the view's node
+	dataHash            uint64
+	sum                 uint64 // its digest, of a pending node
+}
+
+// setData notes the data of a node.
+func (s *nodeState) setData(data []byte, digesting bool) {
+	s.size, s.null, s.data, s.hashed = int32(len(data)), data == nil, nil, digesting
+	if digesting {
+		s.dataHash = xxhash.Sum64(data)
+	}
+}
+
+// digest is NodeDigest of the node at path, 0 for one that does not count.
+func (s *nodeState) digest(path string) uint64 {
+	if !s.exists || undigested(path) {
+		return 0
+	}
+	if !s.hashed {
+		s.dataHash, s.hashed = xxhash.Sum64(s.data), true
+	}
+	length := int(s.size)
+	if s.null {
+		length = -1
+	}
+	return blockDigest(path, &Node{
+		ACL: s.acl, Czxid: s.czxid, Mzxid: s.mzxid, Pzxid: s.pzxid, Ctime: s.ctime, Mtime: s.mtime,
+		Version: s.version, Aversion: s.aversion, Created: s.created, NumChildren: s.children, Owner: s.owner,
+	}, s.dataHash, length)
 }
 
 // pendingNode is a node as the newest transaction that touched it will leave it.

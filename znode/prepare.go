@@ -20,6 +20,10 @@ type PrepareOptions struct {
 	// EnforceQuota looks at quotas: hard limits refuse, and QuotaNotice has something to
 	// tell.
 	EnforceQuota bool
+	// Digest makes transactions carry the digest of the tree behind them; TreeDigest is that of the
+	// view when the Preparer is made, without SystemDigest.
+	Digest     bool
+	TreeDigest uint64
 	// ExtendedTypes allows nodes with a time to live (extendedTypesEnabled).
 	ExtendedTypes bool
 }
@@ -76,13 +80,17 @@ type Preparer struct {
 	enforceQuota bool
 
 	pending pending
+	// digesting is PrepareOptions.Digest; digest is that of the tree behind everything proposed.
+	digesting bool
+	digest    uint64
 
 	// Of the request that is being prepared.
 	request *Request
 	judged  []proto.ID // what its identities count for
 	notice  QuotaNotice
 	zxid    zxid.ID
-	room    int // left for bodies in the transaction
+	now     int64 // ms since 1970
+	room    int   // left for bodies in the transaction
 }
 
 // NewPreparer returns a Preparer over view, which must show everything that was ever
@@ -99,6 +107,8 @@ func NewPreparer(view View, opts PrepareOptions) *Preparer {
 		extendedTypes: opts.ExtendedTypes,
 		enforceQuota:  opts.EnforceQuota,
 		pending:       newPending(),
+		digesting:     opts.Digest,
+		digest:        opts.TreeDigest,
 	}
 }
 
@@ -110,7 +120,7 @@ func (p *Preparer) Applied(z zxid.ID) { p.pending.prune(z) }
 // that fails one of errors alone (spec semantics 3.1, 6). nowMs is the time of day in
 // ms since 1970. Buffers in the result alias r.Body.
 func (p *Preparer) Prepare(r *Request, id zxid.ID, nowMs int64) proto.Txn {
-	p.request, p.zxid, p.judged = r, id, p.schemes.Judged(r.IDs)
+	p.request, p.zxid, p.now, p.judged = r, id, nowMs, p.schemes.Judged(r.IDs)
 	p.notice = QuotaNotice{}
 	p.room = p.limit - lenHeader - lenDigest
 	header := proto.TxnHeader{ClientID: r.Session, Cxid: r.Cxid, Zxid: id, Time: nowMs, Type: r.Op}
@@ -119,7 +129,15 @@ func (p *Preparer) Prepare(r *Request, id zxid.ID, nowMs int64) proto.Txn {
 		header.Type, body = proto.OpError, &proto.ErrorTxn{Err: code}
 	}
 	p.request, p.judged = nil, nil
-	return proto.Txn{TxnHeader: header, Body: body}
+	return p.sign(proto.Txn{TxnHeader: header, Body: body})
+}
+
+// sign adds the digest of the tree behind a transaction.
+func (p *Preparer) sign(txn proto.Txn) proto.Txn {
+	if p.digesting {
+		txn.HasDigest, txn.DigestVersion, txn.Digest = true, DigestVersion, p.digest
+	}
+	return txn
 }
 
 // body decodes a request and prepares it. The list of operations is closed: each one
@@ -181,12 +199,14 @@ func (p *Preparer) multi(body []byte) (proto.TxnBody, proto.Code) {
 	p.room -= lenCount
 	txns := make([]proto.SubTxn, len(request.Ops))
 	p.pending.beginUndo()
+	before := p.digest
 	for i, op := range request.Ops {
 		p.room -= lenSubTxn
 		op = withoutTTL(op)
 		sub, code := p.one(op.Op, op.Request)
 		if code != proto.CodeOK {
 			p.pending.endUndo(true)
+			p.digest = before
 			failMulti(txns, i, code)
 			return &proto.MultiTxn{Txns: txns}, proto.CodeOK
 		}
@@ -292,17 +312,39 @@ func (p *Preparer) look(path string) nodeState {
 	return nodeState{
 		exists: true, acl: n.ACL, owner: n.Owner,
 		version: n.Version, aversion: n.Aversion, created: n.Created, children: n.NumChildren,
-		size: int32(len(n.Data)),
+		size: int32(len(n.Data)), czxid: n.Czxid, mzxid: n.Mzxid, pzxid: n.Pzxid, ctime: n.Ctime, mtime: n.Mtime,
+		null: n.Data == nil, data: n.Data,
 	}
 }
 
-func (p *Preparer) put(path string, s nodeState) { p.pending.put(path, s, p.zxid) }
+// put records the state in which the transaction leaves the node at path.
+func (p *Preparer) put(path string, s nodeState) {
+	if p.digesting {
+		old := p.digestOf(path)
+		s.sum = s.digest(path)
+		p.digest += s.sum - old
+	}
+	s.data = nil // not to be kept
+	p.pending.put(path, s, p.zxid)
+}
+
+// digestOf returns what the node at path adds to the digest once everything proposed is applied.
+func (p *Preparer) digestOf(path string) uint64 {
+	if e := p.pending.nodes[path]; e != nil {
+		return e.sum
+	}
+	if undigested(path) {
+		return 0
+	}
+	return NodeDigest(path, p.view.Node(path))
+}
 
 // putDeleted records the deletion of the node at path.
 func (p *Preparer) putDeleted(path string) {
 	parentPath := Parent(path)
 	if parent := p.look(parentPath); parent.exists {
 		parent.children--
+		parent.pzxid = p.zxid
 		p.put(parentPath, parent)
 	}
 	p.put(path, nodeState{})

@@ -107,8 +107,14 @@ func (p *Preparer) newNode(n *creation) (proto.TxnBody, proto.Code) {
 		return nil, proto.CodeMarshallingError
 	}
 	parent.children++
+	parent.pzxid = p.zxid
 	p.put(parentPath, parent)
-	p.put(path, nodeState{exists: true, acl: compactACL(acl), owner: owner, size: int32(len(n.data))})
+	node := nodeState{
+		exists: true, acl: compactACL(acl), owner: owner,
+		czxid: p.zxid, mzxid: p.zxid, pzxid: p.zxid, ctime: p.now, mtime: p.now,
+	}
+	node.setData(n.data, p.digesting)
+	p.put(path, node)
 	return txn, proto.CodeOK
 }
 
@@ -153,7 +159,8 @@ func (p *Preparer) setData(r *proto.SetDataRequest) (proto.TxnBody, proto.Code) 
 	case !versionMatches(node.version, r.Version):
 		return nil, proto.CodeBadVersion
 	}
-	node.version, node.size = nextVersion(node.version), int32(len(r.Data))
+	node.version, node.mzxid, node.mtime = nextVersion(node.version), p.zxid, p.now
+	node.setData(r.Data, p.digesting)
 	txn := &proto.SetDataTxn{Path: r.Path, Data: r.Data, Version: node.version}
 	if sizeBody(txn) > p.room {
 		return nil, proto.CodeMarshallingError
@@ -180,7 +187,8 @@ func (p *Preparer) reconfig(judged *Reconfig) (proto.TxnBody, proto.Code) {
 	if code != proto.CodeOK {
 		return nil, code
 	}
-	node.version, node.size = configVersion, int32(len(judged.Data))
+	node.version, node.mzxid, node.mtime = configVersion, p.zxid, p.now
+	node.setData(judged.Data, p.digesting)
 	txn := &proto.SetDataTxn{Path: ConfigPath, Data: judged.Data, Version: node.version}
 	if sizeBody(txn) > p.room {
 		return nil, proto.CodeMarshallingError

@@ -247,6 +247,7 @@ func replay(t *testing.T, rt *rapid.T, c *cluster) {
 	t.Helper()
 	batch := rapid.SampledFrom([]int{1, 2, 1000}).Draw(rt, "replay batch")
 	again := &cluster{t: t, tree: newMemTree(), queue: c.log}
+	again.announced = again.tree.publicDigest()
 	again.changes = znode.NewChanges(again.tree)
 	for len(again.queue) > 0 {
 		again.apply(min(batch, len(again.queue)))

@@ -296,6 +296,7 @@ func (n *Node) serverConfig() server.Config {
 		EagerACLCheck:     c.EagerACLCheck && !c.Standalone, // there is nobody else to ask
 		EnforceQuota:      c.EnforceQuota,
 		LinearizableReads: c.LinearizableReads,
+		Digest:            c.Digest,
 		Secure:            n.secureConfig(),
 		ExtendedTypes:     c.ExtendedTypes,
 		ContainerInterval: c.ContainerInterval, ContainersPerMinute: c.ContainersPerMinute,

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
+	"github.com/zabkeeper/zabkeeper/znode"
 )
 
 // Replace swaps the whole tree, nodes, ephemerals, sessions and applied point, for the
@@ -79,6 +80,8 @@ func (s *Store) ingest(name string, about complete) error {
 		}
 	}
 	s.totals.Store(&totals)
+	s.cache.clear()
+	s.system = znode.SystemDigest(s)
 	s.cache.clear()
 	return s.loadOrigin()
 }

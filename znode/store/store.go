@@ -49,6 +49,8 @@ type Store struct {
 
 	// totals describes the state that reads see; replaced, never changed.
 	totals atomic.Pointer[Totals]
+	// system is the part of the digest that lies below znode.SystemPath; of the installing goroutine.
+	system uint64
 
 	mu      sync.Mutex // held by whatever writes to db, rotates its memtable or takes a snapshot
 	origin  origin
@@ -118,6 +120,7 @@ func (s *Store) open() error {
 	if err := s.load(); err != nil {
 		return fmt.Errorf("store: load %s: %w", dir, remedied(err))
 	}
+	s.system = znode.SystemDigest(s)
 	return nil
 }
 
@@ -229,6 +232,10 @@ func (s *Store) Applied() zxid.Point { return s.totals.Load().At }
 // Digest returns the sum of the digests of all nodes.
 func (s *Store) Digest() uint64 { return s.totals.Load().Digest }
 
+// PublicDigest returns Digest without what lies below znode.SystemPath: the digest that travels with
+// transactions. Only the goroutine that installs may call it.
+func (s *Store) PublicDigest() uint64 { return s.Digest() - s.system }
+
 // NodeCount returns the number of nodes.
 func (s *Store) NodeCount() int { return s.totals.Load().Nodes }
 
@@ -274,6 +281,7 @@ func (s *Store) Install(c *znode.Changes, at zxid.Point) error {
 	if err := s.commit(totals); err != nil {
 		return s.fault("install", err)
 	}
+	s.system += c.DigestDelta() - c.PublicDelta()
 	for i := range s.changed {
 		s.cache.change(s.changed[i].path, s.changed[i].node)
 	}
