@@ -86,10 +86,22 @@ func (l *Leader) dropSilent() {
 		if p.state == linkSynced {
 			limit = l.cfg.SyncTicks
 		}
-		if l.now-p.proof > limit {
+		switch late := l.late(p); {
+		case l.now-p.proof > limit:
 			l.drop(p, fmt.Sprintf("silent for %d ticks %s", l.now-p.proof, linkStateNames[p.state]))
+		case late > limit:
+			l.drop(p, fmt.Sprintf("late by %d ticks: acknowledged up to %v, sent %v", late, p.acked, l.announced))
 		}
 	}
+}
+
+// late returns for how many ticks a follower owes the acknowledgement of what was sent when it last
+// owed nothing: it may answer pings in time and have a disk that does not (spec 8, backpressure).
+func (l *Leader) late(p *link) int {
+	if !p.follower || p.state != linkSynced || p.acked >= p.due {
+		p.due, p.dueSince = l.announced, l.now
+	}
+	return l.now - p.dueSince
 }
 
 // lostQuorum ends the role when this server and the voters that are synchronised and alive

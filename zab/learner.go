@@ -30,6 +30,9 @@ type learner struct {
 	last      zxid.Point
 	durable   zxid.ID // end of what is on disk, as part of the accepted history
 	acked     zxid.ID // what the leader was told of it
+	synced    int     // outbox.load of what is durable
+	due       zxid.ID // what the disk is waited for,
+	late      int     // and for how many ticks
 	committed zxid.ID // what the leader said is committed
 	delivered zxid.ID // what the driver was told of it
 	answers   []answer
@@ -160,8 +163,36 @@ func (l *learner) Tick() {
 	}
 	if l.silence > limit {
 		l.stop(fmt.Sprintf("leader %v silent for %d ticks %s", l.leader, l.silence, learnerStateNames[l.state]))
+	} else if l.state >= awaitingUpToDate {
+		l.checkDisk()
 	}
 	l.assert()
+}
+
+// checkDisk ends the role when what arrived SyncTicks ago is still not durable: the leader can do
+// without this server, whose clients cannot (hazard H-74). As in ZooKeeper, the disk is waited for
+// what had arrived when it was last caught up with.
+func (l *learner) checkDisk() {
+	if l.durable >= l.due {
+		l.due, l.late = l.last.ID, 0
+		return
+	}
+	if l.late++; l.late > l.cfg.SyncTicks {
+		l.stop(fmt.Sprintf("own disk late by %d ticks: durable up to %v, received %v", l.late, l.durable, l.last.ID))
+	}
+}
+
+// queue hands entries to the disk, unless more wait for it than Limits.UnsyncedBytes.
+func (l *learner) queue(entries []Entry) bool {
+	l.step.Append = join(l.step.Append, entries)
+	for i := range entries {
+		l.load += entries[i].cost()
+	}
+	if waiting := l.load - l.synced; waiting > l.cfg.Limits.UnsyncedBytes {
+		l.stop(fmt.Sprintf("own disk late by %d bytes: durable up to %v, received %v", waiting, l.durable, l.last.ID))
+		return false
+	}
+	return true
 }
 
 // Ready returns everything to do since the last call.
@@ -219,6 +250,7 @@ func (l *learner) Persisted(token uint64) {
 	if !ok || l.phase == Stopped {
 		return
 	}
+	l.synced = f.load
 	if f.marks&markPromise != 0 {
 		l.ackEpoch()
 	}

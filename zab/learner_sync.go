@@ -179,7 +179,7 @@ func (l *learner) receive(entries []Entry) bool {
 	l.last = last
 	switch {
 	case l.state > receiving:
-		l.step.Append = join(l.step.Append, entries)
+		return l.queue(entries)
 	case l.mode == SyncSnap:
 		l.out.Stage = join(l.out.Stage, entries)
 	default:

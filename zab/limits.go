@@ -65,6 +65,9 @@ type Limits struct {
 	// StageBytes bounds the history that a learner collects in memory during DIFF and
 	// TRUNC; beyond it the learner stops and asks for a snapshot. Default 64 MiB.
 	StageBytes int
+	// UnsyncedBytes bounds what a learner has received and its disk has not: beyond it the learner
+	// stops. Default 128 MiB.
+	UnsyncedBytes int
 	// MessageBytes bounds the entries of one message, except that one entry always
 	// fits. Default 1 MiB.
 	MessageBytes int
@@ -83,6 +86,7 @@ func (l Limits) withDefaults() Limits {
 		WindowBytes:      cmp.Or(l.WindowBytes, 16*mib),
 		MaxDiff:          cmp.Or(l.MaxDiff, 100_000),
 		StageBytes:       cmp.Or(l.StageBytes, 64*mib),
+		UnsyncedBytes:    cmp.Or(l.UnsyncedBytes, 128*mib),
 		MessageBytes:     cmp.Or(l.MessageBytes, mib),
 		HandOver:         min(cmp.Or(l.HandOver, zxid.HandOverCounter), zxid.MaxCounter),
 	}

@@ -27,6 +27,8 @@ type link struct {
 	stream    Stream     // running in state linkStreaming
 	end       zxid.Point // the point of its NEWLEADER
 	acked     zxid.ID    // its last acknowledgement
+	due       zxid.ID    // what it owes one for,
+	dueSince  int        // and since which tick
 	confirmed uint64     // the last round of confirmation that it has answered
 	knownSeq  uint64     // Leader.knownSeq at the time it was last told
 	offered   []Known    // the incarnations sent with NEWLEADER

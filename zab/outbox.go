@@ -21,6 +21,7 @@ type outbox struct {
 
 	token   uint64 // of the last step given out
 	flights []flight
+	load    int // cost of all entries that a learner ever put into steps
 }
 
 // marks are the milestones that become true when a step is durable.
@@ -39,6 +40,7 @@ type flight struct {
 	last  zxid.ID // end of the history when the step is durable
 	marks marks
 	known []Known // with markKnown
+	load  int     // outbox.load with the step
 }
 
 // send queues a message.
@@ -86,7 +88,7 @@ func (o *outbox) take(last zxid.ID) Ready {
 		step := o.step
 		step.Token = o.token
 		o.out.Persist = &step
-		o.flights = append(o.flights, flight{token: o.token, last: last, marks: o.marks, known: step.Known})
+		o.flights = append(o.flights, flight{token: o.token, last: last, marks: o.marks, known: step.Known, load: o.load})
 		o.step, o.marks = Persist{}, 0
 	}
 	next := Ready{
@@ -112,7 +114,7 @@ func recycle[T any](s []T) []T {
 func (o *outbox) landed(token uint64) (f flight, ok bool) {
 	n := 0
 	for n < len(o.flights) && o.flights[n].token <= token {
-		f.token, f.last = o.flights[n].token, o.flights[n].last
+		f.token, f.last, f.load = o.flights[n].token, o.flights[n].last, o.flights[n].load
 		f.marks |= o.flights[n].marks
 		if o.flights[n].known != nil {
 			f.known = o.flights[n].known

@@ -79,7 +79,7 @@ func (s *script) create(t *testing.T, td *datadriven.TestData) {
 	s.f.cfg = zab.Config{
 		InitTicks: a.num("init", 20), SyncTicks: a.num("sync", 10), DeliverDurable: a.has("durable"),
 		Limits: zab.Limits{
-			WindowEntries: a.num("window", 0), MaxDiff: a.num("maxdiff", 0), StageBytes: a.num("stage", 0),
+			WindowEntries: a.num("window", 0), MaxDiff: a.num("maxdiff", 0), StageBytes: a.num("stage", 0), UnsyncedBytes: a.num("unsynced", 0),
 			Outstanding: a.num("out", 0), HandOver: zxid.Counter(a.num("handover", 0)),
 		},
 	}

@@ -1,6 +1,7 @@
 package peer_test
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -128,6 +129,58 @@ func TestLeaderWithASlowDiskHandsOver(t *testing.T) {
 				w.leader()
 				want := w.members[2].list.texts()
 				w.members[sid].awaitTexts(want...)
+			})
+		})
+	}
+}
+
+// A follower or observer whose disk does not answer any more gives its clients up within twice syncLimit,
+// though it is heard all the time: their writes would wait with it, and their reads grow old. The others
+// do not notice, and it catches up as soon as it can [H-74].
+func TestStuckDiskEndsALearner(t *testing.T) {
+	for _, sid := range []quorum.SID{1, 4} {
+		t.Run(map[quorum.SID]string{1: "follower", 4: "observer"}[sid], func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newWorld(t, quorum.SetOf(4), 1, 2, 3, 4)
+				stuck := w.members[sid]
+				disk := &slowDisk{FS: stuck.disk}
+				t.Cleanup(disk.open)
+				w.files = func(m *member) vfs.FS {
+					if m == stuck {
+						return disk
+					}
+					return m.disk
+				}
+				for s := quorum.SID(4); s > 0; s-- {
+					w.members[s].start()
+					synctest.Wait()
+				}
+				leader := w.leader()
+				leader.submit("before")
+				stuck.awaitTexts("before")
+				disk.shut()
+				began := time.Now()
+				texts := numbered("n", 4*syncLimit)
+				for _, text := range texts {
+					leader.submit(text)
+					pass(tickTime)
+				}
+				want := append([]string{"before"}, texts...)
+				w.members[2].awaitTexts(want...)
+				eventually(t, "it serves nobody", func() error {
+					if stuck.list.isServing() {
+						return errors.New("it does")
+					}
+					return nil
+				})
+				if took := time.Since(began); took > 4*syncLimit*tickTime+tickTime {
+					t.Errorf("it served for %v", took)
+				}
+				disk.open()
+				stuck.awaitTexts(want...)
+				if got := w.leader(); got != leader || strings.Count(leader.list.history(), "lead") != 1 {
+					t.Errorf("server %v leads, %v was told %q", got.sid, leader.sid, leader.list.history())
+				}
 			})
 		})
 	}

@@ -52,6 +52,11 @@ func (l *list) locked(f func()) {
 	f()
 }
 
+func (l *list) isServing() (yes bool) {
+	l.locked(func() { yes = l.serving })
+	return yes
+}
+
 func lastOf(entries []zab.Entry) zxid.Point {
 	if len(entries) == 0 {
 		return zxid.Point{}
