@@ -198,10 +198,9 @@ func afterDamage(t *testing.T, fs vfs.FS, digest uint64, what string) string {
 	}
 	defer func() { _ = n.Stop() }() // whatever it says has been said
 	r := &running{Node: n, t: t}
-	r.awaitServing()
 	last := r.Durable().History.Last().ID
-	zktest.Eventually(t, "the log is replayed, or the server has ended", func() error {
-		if at := r.Applied().ID; at < last && len(fatal) == 0 {
+	zktest.Eventually(t, "the log is replayed and clients are served, or the server has ended", func() error {
+		if at := r.Applied().ID; (at < last || !r.Serving()) && len(fatal) == 0 {
 			return fmt.Errorf("applied %v of %v", at, last)
 		}
 		return nil
@@ -228,6 +227,18 @@ func hasRemedy(t *testing.T, what string, err error) {
 		!strings.Contains(text, "empty") && !strings.Contains(text, "restore") && !strings.Contains(text, "remove") {
 		t.Errorf("%s: %q does not name the directory and a remedy in one line", what, text)
 	}
+}
+
+// awaitReplayed waits until the tree shows all that the log held at the start.
+func (r *running) awaitReplayed() {
+	r.t.Helper()
+	last := r.Durable().History.Last().ID
+	zktest.Eventually(r.t, "the log is replayed", func() error {
+		if at := r.Applied().ID; at < last {
+			return fmt.Errorf("applied %v of %v", at, last)
+		}
+		return nil
+	})
 }
 
 // missing reads everything, past all caches, and says what is not there.

@@ -99,6 +99,10 @@ type Node struct {
 	err    error // valid once done is closed
 
 	fatalOnce sync.Once
+
+	// verifying is held while the stores are read that closed says are closed.
+	verifying sync.RWMutex
+	closed    bool
 }
 
 // errStopped is the cause of an orderly stop.
@@ -392,6 +396,9 @@ func (n *Node) run(ctx context.Context) {
 	if errors.Is(err, errStopped) {
 		err = nil
 	}
+	n.verifying.Lock()
+	defer n.verifying.Unlock()
+	n.closed = true
 	n.err = errors.Join(err, n.stores.close())
 }
 

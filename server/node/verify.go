@@ -9,8 +9,13 @@ import (
 
 // Verify reads and checks everything that the stores hold, while the server runs: the links,
 // hashes and checksums of the log, every record of the tree. It returns what it counted in the
-// tree. Damage ends the server.
+// tree. Damage ends the server. A server that ends waits for it.
 func (n *Node) Verify(ctx context.Context) (store.Totals, error) {
+	n.verifying.RLock()
+	defer n.verifying.RUnlock()
+	if n.closed {
+		return store.Totals{}, errStopped
+	}
 	if err := n.stores.log.Verify(ctx); err != nil {
 		if ctx.Err() == nil {
 			n.storeFailed(err)
