@@ -343,16 +343,6 @@ func (n *Node) sessionByte() byte {
 	return byte(n.sid)
 }
 
-// fatal is where every store and the applier report what cannot be survived.
-func (n *Node) fatal(err error) {
-	n.fatalOnce.Do(func() {
-		n.log.Error().Err(err).Msg("fatal: this server stops to keep its promises")
-		n.space.release(err)
-		n.cancel(err)
-		n.cfg.Fatal(err)
-	})
-}
-
 // run is the life of the node: everything runs until the first part ends.
 func (n *Node) run(ctx context.Context) {
 	defer close(n.done)

@@ -39,3 +39,13 @@ func (n *Node) storeFailed(err error) {
 	}
 	n.fatal(fmt.Errorf("%w: %w", kind, err))
 }
+
+// fatal is where every store and the applier report what cannot be survived.
+func (n *Node) fatal(err error) {
+	n.fatalOnce.Do(func() {
+		n.log.Error().Err(err).Msg("fatal: this server stops to keep its promises")
+		n.space.release(err)
+		n.cancel(err)
+		n.cfg.Fatal(err)
+	})
+}
