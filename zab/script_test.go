@@ -16,7 +16,8 @@ import (
 // script runs the commands of one file of testdata. Every command ends with each server, by
 // sid, working off what it wants; that is the output.
 //
-//	new voters=(1,2,3) observers=(4) [groups=(1+2+3,4+5*2)] [init= sync= window= maxdiff= stage= out= handover= durable]
+//	new voters=(1,2,3) observers=(4) [groups=(1+2+3,4+5*2)] [init= sync= window= maxdiff= stage= out= handover= durable versioned]
+//	join 4 voters=(1,2,3,4) observers=(5)    another server, with this file
 //	disk 1 [log=(1:3,2:2)] [base=1:2] [fork] [current=] [promise=] [to=] [committed=1:3] [cluster=] [known=(2:9:1)] [untrusted]
 //	    known are servers, their lives, and which note of epoch 1 says so
 //	lead 1 | follow 2 leader=1
@@ -26,6 +27,7 @@ import (
 //	verify 2 [bad]        the snapshot that was received is staged, or found bad
 //	tick 1 [n=]
 //	propose 1 a b c | submit 2 kind=SYNC data= | answer 1 to=2 kind=SYNC data=
+//	reconfig 1 voters=(1,2,4) observers=(3)    a reconfiguration is asked for
 //	step 2 from=1 kind=COMMIT [epoch=] [zxid=1:2] [point=1:2] [entry=1:3] [prev=1:2] [fork] ...: a message that nobody sent
 //	calm                  everything on its way arrives and becomes durable
 //	cut 2                 the link of a learner breaks
@@ -77,7 +79,7 @@ func (s *script) create(t *testing.T, td *datadriven.TestData) {
 	s.f = &fuzz{world: newWorld(t, ensemble(a.sids("voters"), a.sids("observers"), a.groups()...))}
 	s.f.trace = func(format string, args ...any) { fmt.Fprintf(&s.out, format+"\n", args...) }
 	s.f.cfg = zab.Config{
-		InitTicks: a.num("init", 20), SyncTicks: a.num("sync", 10), DeliverDurable: a.has("durable"),
+		InitTicks: a.num("init", 20), SyncTicks: a.num("sync", 10), DeliverDurable: a.has("durable"), Versioned: a.has("versioned"),
 		Limits: zab.Limits{
 			WindowEntries: a.num("window", 0), MaxDiff: a.num("maxdiff", 0), StageBytes: a.num("stage", 0), UnsyncedBytes: a.num("unsynced", 0),
 			Outstanding: a.num("out", 0), HandOver: zxid.Counter(a.num("handover", 0)),
@@ -213,6 +215,14 @@ var scriptCommands = map[string]func(*script, *scriptArgs){
 			txns = append(txns, arg.Key)
 		}
 		s.f.node(a.first()).propose(txns...)
+	},
+	"join": func(s *script, a *scriptArgs) {
+		s.f.join(a.first(), ensemble(a.sids("voters"), a.sids("observers")))
+	},
+	"reconfig": func(s *script, a *scriptArgs) {
+		if err := s.f.node(a.first()).reconfigure(ensemble(a.sids("voters"), a.sids("observers"))); err != nil {
+			s.f.trace("refused: %v", err)
+		}
 	},
 	"can": func(s *script, a *scriptArgs) {
 		l := s.f.node(a.first()).leader

@@ -223,6 +223,10 @@ func TestReconfigErrors(t *testing.T) {
 	if changed.Version != -1 || changed.Mzxid <= stat.Mzxid {
 		t.Errorf("stat %+v after %+v", changed, stat)
 	}
+	// A client that has not heard of it yet changes nothing.
+	if _, err := conn.IncrementalReconfig([]string{other.Spec("participant")}, nil, stat.Mzxid); !errors.Is(err, zk.ErrBadVersion) {
+		t.Errorf("with the version before: %v", err)
+	}
 }
 
 // TestReconfigRefused: switched off it is ReconfigDisabled, on a standalone server Unimplemented.
