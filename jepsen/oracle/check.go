@@ -290,6 +290,8 @@ func (k *checker) asked(txn *proto.Txn) *request {
 		case q.logged != 0:
 			k.violateTxn(txn, "twice", fmt.Sprintf("the request has been carried out before, at %v", q.logged))
 			return nil
+		case k.refusedLate(txn):
+			return q
 		default:
 			k.violateTxn(txn, "write-order", "the request was sent before the one that the session's last transaction came from")
 			return nil
@@ -297,6 +299,14 @@ func (k *checker) asked(txn *proto.Txn) *request {
 	}
 	k.violateTxn(txn, "ghost", "the session has not sent this request")
 	return nil
+}
+
+// refusedLate reports whether a transaction only says that its session has ended. Such a request may
+// have been on its way while the session was ended through another server: it has no effect, nobody hears
+// of it, and its place among the others does not matter.
+func (k *checker) refusedLate(txn *proto.Txn) bool {
+	refusal, ok := txn.Body.(*proto.ErrorTxn)
+	return ok && refusal.Err == proto.CodeSessionExpired && !k.tree.live(txn.ClientID)
 }
 
 // find returns the place of a transaction's request among the writes that are not in the log yet, -1
@@ -332,7 +342,7 @@ func (k *checker) skipped(txn *proto.Txn, out []*request, q *request) {
 func (k *checker) decided(txn *proto.Txn) {
 	q := k.request
 	q.logged = txn.Zxid
-	if q.left {
+	if q.left && !k.refusedLate(txn) {
 		k.violateTxn(txn, "moved", "the request was sent over a connection that the session had left")
 	}
 	if q.floor >= txn.Zxid {

@@ -173,6 +173,23 @@ func TestAGoodHistoryPasses(t *testing.T) {
 	}
 }
 
+// A write may still be on its way when its session is ended over another connection: it is refused then,
+// wherever it stands in the log.
+func TestALateRefusalPasses(t *testing.T) {
+	late := func(code proto.Code) *oracle.Report {
+		s := goodStory(t)
+		s.insert(s.find(oracle.Sent, 1, 5)+1, func() { s.send(1, 77, proto.OpDelete, proto.DeleteRequest{Path: "/a", Version: -1}) })
+		s.txn(ann, 77, proto.OpError, &proto.ErrorTxn{Err: code})
+		return oracle.Check(s.log, s.records, strict)
+	}
+	if r := late(proto.CodeSessionExpired); len(r.Violations) > 0 {
+		t.Errorf("refused: %v", r.Violations)
+	}
+	if r := late(proto.CodeNoNode); len(r.Violations) != 1 || r.Violations[0].Kind != "write-order" {
+		t.Errorf("answered as if the session lived: %v", r.Violations)
+	}
+}
+
 // find returns the place of the record that begins with the given bytes, of the n-th such one.
 func (s *story) find(k oracle.Kind, conn uint32, xid proto.Xid) int {
 	s.t.Helper()

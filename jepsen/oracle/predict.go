@@ -16,6 +16,9 @@ func (t *tree) decide(q *request) (proto.Op, proto.TxnBody, bool) {
 	if op == proto.OpCloseSession {
 		return op, &proto.CloseSessionTxn{}, true // the tree itself demands which nodes go along
 	}
+	if !t.live(q.conn.session) {
+		return proto.OpError, &proto.ErrorTxn{Err: proto.CodeSessionExpired}, true
+	}
 	request, err := proto.DecodeRequest(op, q.body)
 	if err != nil || request == nil {
 		return 0, nil, false

@@ -307,3 +307,9 @@ func (t *tree) closeSession(txn *proto.Txn, body *proto.CloseSessionTxn) (effect
 	}
 	return e, nil
 }
+
+// live reports whether a session has begun and not ended.
+func (t *tree) live(id proto.SessionID) bool {
+	_, live := t.sessions[id]
+	return live
+}
