@@ -31,14 +31,16 @@ var (
 func (l *Leader) Membership() quorum.Membership { return l.view }
 
 // CheckReconfig reports whether a reconfiguration to next could be proposed now. Observers
-// count for nothing here, even those that next makes voters: they have acknowledged nothing.
+// count for nothing here, even those that next makes voters: they have acknowledged nothing. That a
+// quorum of next has noted whom to believe follows when it acknowledges the proposal, for it was told
+// before (spread).
 func (l *Leader) CheckReconfig(next *quorum.Ensemble) error {
 	if err := l.MayReconfigure(); err != nil {
 		return err
 	}
 	ready := quorum.SetOf(l.self)
 	for _, p := range l.links {
-		if p.follower && p.state == linkSynced && l.mayCount(p) && slices.Equal(p.told, l.known) {
+		if p.follower && p.state == linkSynced && l.mayCount(p) {
 			ready.Add(p.sid)
 		}
 	}

@@ -380,3 +380,20 @@ func TestJoinersFormNoEnsembleWithALivingMember(t *testing.T) {
 	e.WaitServing(t)
 	e.WaitEqual(t)
 }
+
+// Changes that follow one another at once are not refused: nobody has to wait for what the servers tell
+// each other behind a change.
+func TestChangesInARow(t *testing.T) {
+	e := zktest.Start(t, 3, changeable()...)
+	leader, follower := e.Leader(t), e.Followers(t)[0]
+	e.WaitServing(t)
+	conn := super(t, e, leader)
+	for range 10 {
+		_, err := conn.IncrementalReconfig(nil, []string{strconv.Itoa(follower.ID)}, -1)
+		must(t, err)
+		_, err = conn.IncrementalReconfig([]string{follower.Spec("participant")}, nil, -1)
+		must(t, err)
+	}
+	e.WaitServing(t)
+	e.WaitEqual(t)
+}
