@@ -80,11 +80,15 @@ func (l *learner) settle(m Message) {
 	l.checkRole()
 }
 
-// checkRole ends the role if the configuration in force gives this server another one. Whoever
-// is not in it stays what it is, without a vote.
+// checkRole ends the role if the configuration in force gives this server another one. Whoever is not in it
+// follows without a vote: as an observer it could not be counted when it is to join again.
 func (l *learner) checkRole() {
 	role := l.view.Role(l.self)
-	if l.view.SIDs().Has(l.self) && (role == quorum.Observer) != (l.info == ObserverInfo) {
+	switch {
+	case (role == quorum.Observer) == (l.info == ObserverInfo):
+	case !l.view.SIDs().Has(l.self):
+		l.leave("this server is no observer any more")
+	default:
 		l.leave("this server is " + role.String() + " now")
 	}
 }

@@ -275,6 +275,23 @@ func TestRolesSwitch(t *testing.T) {
 	persist(t, e.Connect(t, leader, s), "/voted", nil)
 }
 
+// TestRemovedObserverJoins: an observer that leaves the list follows on without a vote, and can be counted when it is
+// to become a voter, although nobody restarts it.
+func TestRemovedObserverJoins(t *testing.T) {
+	e := zktest.Start(t, 3, changeable()...)
+	leader, s := e.Leader(t), e.Followers(t)[0]
+	conn := super(t, e, leader)
+	change(t, conn, []string{s.Spec("observer"), e.Followers(t)[1].Spec("observer")}, nil)
+	change(t, conn, nil, []string{strconv.Itoa(s.ID)})
+	text := change(t, conn, []string{s.Spec("participant")}, nil) // a quorum of two is both
+	if got := strings.Count(roles(t, text), "p"); got != 2 {
+		t.Fatalf("members %s", roles(t, text))
+	}
+	e.WaitServing(t)
+	persist(t, conn, "/two", nil)
+	e.WaitEqual(t)
+}
+
 // TestClientPortMoves: a configuration that gives a server another client port has it listen there;
 // connections stay.
 func TestClientPortMoves(t *testing.T) {
