@@ -38,6 +38,9 @@ const (
 	KindEvent    Kind = "event"    // watch number Token is told at Zxid of the event Value of node Path
 	KindHeard    Kind = "heard"    // watch number Token has been told of everything up to Zxid
 	KindLeft     Kind = "left"     // Key is the path of a create, Value its data, sent over a connection that the session had left
+	KindConfig   Kind = "config"   // Value is the list of the ensemble's servers; Stat of its node; Found: read after a sync
+	KindReconfig Kind = "reconfig" // the list is changed; Value is the new one, Stat that of its node
+	KindKnown    Kind = "known"    // Value is the list as the watcher knows it in the end, from events alone
 	KindOther    Kind = "other"    // recorded for the reader; nothing is demanded of it
 )
 
@@ -105,7 +108,7 @@ func (o Op) String() string {
 // named.
 func (o Op) Write() bool {
 	switch o.Kind {
-	case KindSet, KindCAS, KindCreate, KindSequence, KindGuard, KindRegister, KindTransfer, KindEnqueue, KindDequeue, KindChange:
+	case KindSet, KindCAS, KindCreate, KindSequence, KindGuard, KindRegister, KindTransfer, KindEnqueue, KindDequeue, KindChange, KindReconfig:
 		return true
 	default:
 		return false
@@ -156,6 +159,13 @@ func byCall(h []Op, keep func(Op) bool) []Op {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Op) int { return cmp.Compare(a.Call, b.Call) })
+	return out
+}
+
+// byReturn returns operations in the order of their returns.
+func byReturn(ops []Op) []Op {
+	out := slices.Clone(ops)
+	slices.SortStableFunc(out, func(a, b Op) int { return cmp.Compare(a.Return, b.Return) })
 	return out
 }
 

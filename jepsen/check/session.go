@@ -1,7 +1,6 @@
 package check
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 )
@@ -19,8 +18,7 @@ func Sessions(h []Op) []Violation {
 	for _, id := range slices.Sorted(maps.Keys(sessions)) {
 		var last Op // of those that had returned, the one with the highest zxid
 		keys := map[string]Op{}
-		returned := slices.Clone(sessions[id])
-		slices.SortStableFunc(returned, func(a, b Op) int { return cmp.Compare(a.Return, b.Return) })
+		returned := byReturn(sessions[id])
 		next := 0
 		for _, o := range sessions[id] {
 			for ; next < len(returned) && returned[next].Return < o.Call; next++ {

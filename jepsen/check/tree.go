@@ -16,6 +16,7 @@ type Node struct {
 type Tree struct {
 	Server int
 	Nodes  map[string]Node // by path, without /zookeeper
+	Config string          // the list of the ensemble's servers
 	Zxid   int64           // of `srvr` after the run
 	Count  int64           // node count of `srvr` after the run
 }

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +20,13 @@ type Config struct {
 	Launch  Launch
 
 	Observers int // so many of the servers, the last ones, do not vote
+
+	// Changeable makes an ensemble whose members can be changed while it runs, by the super user
+	// (see Super): the entries of the servers name where their clients connect, as such changes
+	// demand. Spares are so many further servers, numbered behind the others, which are in no list
+	// and do not run before Enlist.
+	Changeable bool
+	Spares     int
 
 	Tick      time.Duration // tickTime, default 500 ms
 	InitLimit int           // ticks, default 20
@@ -46,8 +51,11 @@ type Cluster struct {
 
 // New writes the files of an ensemble. Nothing is started.
 func New(cfg Config) (*Cluster, error) {
-	if cfg.Servers < 1 || cfg.Servers > 9 {
-		return nil, fmt.Errorf("cluster: %d servers, want 1 to 9", cfg.Servers)
+	if n := cfg.Servers + cfg.Spares; cfg.Servers < 1 || cfg.Spares < 0 || n > 9 {
+		return nil, fmt.Errorf("cluster: %d servers and %d spares, want 1 to 9", cfg.Servers, cfg.Spares)
+	}
+	if cfg.Spares > 0 && !cfg.Changeable {
+		return nil, errors.New("cluster: spares need an ensemble that can be changed")
 	}
 	if len(cfg.Launch.Argv) == 0 {
 		return nil, errors.New("cluster: no command to launch")
@@ -69,47 +77,68 @@ func New(cfg Config) (*Cluster, error) {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
 	cfg.Dir = dir
-	ports, err := freePorts(3 * cfg.Servers)
+	ports, err := freePorts(portsPerServer * (cfg.Servers + cfg.Spares))
 	if err != nil {
 		return nil, err
 	}
 	c := &Cluster{cfg: cfg}
-	for i := range cfg.Servers {
+	for i := range cfg.Servers + cfg.Spares {
 		s := &server{
-			id: i + 1, dir: filepath.Join(dir, fmt.Sprintf("server%d", i+1)), launch: cfg.Launch,
-			thread: cfg.Thread, addr: net.JoinHostPort(cfg.Host(i+1), strconv.Itoa(ports[3*i])),
+			id: i + 1, dir: filepath.Join(dir, fmt.Sprintf("server%d", i+1)), launch: cfg.Launch, thread: cfg.Thread,
+			host: cfg.Host(i + 1), ports: [portsPerServer]int(ports[portsPerServer*i:]), idle: i >= cfg.Servers,
+			movable: cfg.Changeable,
 		}
-		if err := s.write(cfg, ports); err != nil {
-			return nil, fmt.Errorf("cluster: server %d: %w", s.id, err)
+		if cfg.Changeable {
+			s.before = func() error { return c.readmit(s) }
 		}
 		c.servers = append(c.servers, s)
+	}
+	for _, s := range c.servers {
+		if err := s.write(cfg, c.list()); err != nil {
+			return nil, fmt.Errorf("cluster: server %d: %w", s.id, err)
+		}
 	}
 	return c, nil
 }
 
-// write writes the files of a server. Server i has the ports 3i (clients), 3i+1 (quorum) and
-// 3i+2 (election) of the list.
-func (s *server) write(cfg Config, ports []int) error {
+// list returns the entries of the ensemble as it begins, nil for a standalone server.
+func (c *Cluster) list() []string {
+	if c.cfg.Servers == 1 && !c.cfg.Changeable {
+		return nil
+	}
+	out := make([]string, c.cfg.Servers)
+	for i := range out {
+		out[i] = c.Entry(i+1, c.observes(i+1), false)
+	}
+	return out
+}
+
+// observes reports whether a server is an observer in the ensemble as it begins, or to begin with.
+func (c *Cluster) observes(id int) bool { return id > c.cfg.Servers-c.cfg.Observers }
+
+// write writes the files of a server that does not run: its configuration with the entries of the
+// list, and who it is.
+func (s *server) write(cfg Config, list []string) error {
 	data := s.data()
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return err
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "tickTime=%d\ninitLimit=%d\nsyncLimit=%d\ndataDir=%s\n", cfg.Tick.Milliseconds(), cfg.InitLimit, cfg.SyncLimit, data)
-	fmt.Fprintf(&b, "clientPort=%d\nclientPortAddress=%s\nmaxClientCnxns=0\n", ports[3*(s.id-1)], cfg.Host(s.id))
-	fmt.Fprintf(&b, "4lw.commands.whitelist=*\nadmin.enableServer=false\n")
-	for _, key := range slices.Sorted(maps.Keys(cfg.Extra)) {
-		fmt.Fprintf(&b, "%s=%s\n", key, cfg.Extra[key])
+	if !cfg.Changeable {
+		fmt.Fprintf(&b, "clientPort=%d\nclientPortAddress=%s\n", s.ports[clientPort], s.host)
 	}
-	if cfg.Servers > 1 {
-		for i := range cfg.Servers {
-			role := "participant"
-			if i >= cfg.Servers-cfg.Observers {
-				role = "observer"
-			}
-			fmt.Fprintf(&b, "server.%d=%s:%d:%d:%s\n", i+1, cfg.Host(i+1), ports[3*i+1], ports[3*i+2], role)
-		}
-		if s.id > cfg.Servers-cfg.Observers {
+	b.WriteString("maxClientCnxns=0\n4lw.commands.whitelist=*\nadmin.enableServer=false\n")
+	extra := maps.Clone(cfg.Extra)
+	if cfg.Changeable {
+		extra = changeable(extra)
+	}
+	for _, key := range slices.Sorted(maps.Keys(extra)) {
+		fmt.Fprintf(&b, "%s=%s\n", key, extra[key])
+	}
+	if list != nil {
+		b.WriteString(strings.Join(list, "\n") + "\n")
+		if s.idle || s.id > cfg.Servers-cfg.Observers {
 			b.WriteString("peerType=observer\n")
 		}
 		if err := os.WriteFile(filepath.Join(data, "myid"), fmt.Appendln(nil, s.id), 0o644); err != nil {
@@ -119,8 +148,19 @@ func (s *server) write(cfg Config, ports []int) error {
 	return os.WriteFile(s.cfg(), []byte(b.String()), 0o644)
 }
 
-// IDs returns the numbers of the servers.
+// IDs returns the numbers of the servers, without those that are idle.
 func (c *Cluster) IDs() []int {
+	var ids []int
+	for _, s := range c.servers {
+		if !s.isIdle() {
+			ids = append(ids, s.id)
+		}
+	}
+	return ids
+}
+
+// All returns the numbers of all servers that there are or may be.
+func (c *Cluster) All() []int {
 	ids := make([]int, len(c.servers))
 	for i, s := range c.servers {
 		ids[i] = s.id
@@ -128,14 +168,15 @@ func (c *Cluster) IDs() []int {
 	return ids
 }
 
-// Addr returns where server id serves clients.
-func (c *Cluster) Addr(id int) string { return c.servers[id-1].addr }
+// Addr returns where server id serves clients. Of one whose client port was moved it is where it was
+// found last.
+func (c *Cluster) Addr(id int) string { return c.servers[id-1].addr() }
 
-// Addrs returns where the servers serve clients.
+// Addrs returns where the servers serve clients to begin with, idle ones too.
 func (c *Cluster) Addrs() []string {
 	addrs := make([]string, len(c.servers))
 	for i, s := range c.servers {
-		addrs[i] = s.addr
+		addrs[i] = s.addrs()[0]
 	}
 	return addrs
 }
@@ -157,10 +198,10 @@ func (c *Cluster) Running(id int) bool { return c.PID(id) != 0 }
 // already or ends later: what was done to it must end it.
 func (c *Cluster) Excuse(id int) { c.servers[id-1].excuse() }
 
-// Start starts server id; nothing happens when it runs.
+// Start starts server id; nothing happens when it runs, or is idle.
 func (c *Cluster) Start(id int) error { return c.servers[id-1].start() }
 
-// StartAll starts every server that does not run.
+// StartAll starts every server that does not run and is not idle.
 func (c *Cluster) StartAll() error {
 	errs := make([]error, 0, len(c.servers))
 	for _, s := range c.servers {
@@ -227,7 +268,7 @@ func (c *Cluster) Surprises() error {
 
 // Status asks server id about itself. A server that is up without serving gives ErrNotServing.
 func (c *Cluster) Status(ctx context.Context, id int) (Status, error) {
-	text, err := ask(ctx, c.Addr(id), "srvr")
+	text, err := c.servers[id-1].ask(ctx, "srvr")
 	if err != nil {
 		return Status{}, fmt.Errorf("cluster: server %d: %w", id, err)
 	}
@@ -260,7 +301,7 @@ const stopLimit = 10 * time.Second
 // pollEvery is how often a condition is looked at.
 const pollEvery = 50 * time.Millisecond
 
-// WaitServing waits until all the named servers serve clients, all servers without names.
+// WaitServing waits until all the named servers serve clients, all that are not idle without names.
 func (c *Cluster) WaitServing(ctx context.Context, ids ...int) error {
 	if len(ids) == 0 {
 		ids = c.IDs()

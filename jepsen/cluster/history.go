@@ -3,7 +3,9 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
 
 	"github.com/rs/zerolog"
@@ -64,8 +66,12 @@ func (c *Cluster) History(upTo zxid.ID) ([]proto.Txn, error) {
 
 // readLog adds the entries that a stopped server has to held.
 func (c *Cluster) readLog(s *server, upTo zxid.ID, held map[zxid.ID]zab.Entry) (err error) {
+	dir := filepath.Join(s.data(), "zabkeeper", "log")
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) && s.isIdle() {
+		return nil // it has never run, or was wiped
+	}
 	log, err := txnlog.Open(txnlog.Config{
-		Dir: filepath.Join(s.dir, "data", "zabkeeper", "log"), SID: quorum.SID(s.id), Standalone: c.cfg.Servers == 1,
+		Dir: dir, SID: quorum.SID(s.id), Standalone: c.list() == nil,
 		NoSync: true, Logger: zerolog.Nop(), Fatal: func(error) {}, // it refuses everything from then on
 	})
 	if err != nil {

@@ -14,13 +14,18 @@ import (
 
 // server is one member: its files, which outlive its processes, and its present process.
 type server struct {
-	id     int
-	dir    string
-	addr   string // for clients
-	launch Launch
-	thread func(id int) error
+	id      int
+	dir     string
+	host    string
+	ports   [portsPerServer]int
+	movable bool         // a configuration can move where it serves clients
+	before  func() error // is called before each start; nil: nothing is to be done
+	launch  Launch
+	thread  func(id int) error
 
 	mu        sync.Mutex
+	idle      bool // not to be started
+	at        int  // of addrs, where it served clients when it was asked last
 	proc      *process
 	paused    bool
 	starts    int
@@ -39,15 +44,20 @@ func (s *server) cfg() string     { return filepath.Join(s.dir, "zoo.cfg") }
 func (s *server) data() string    { return filepath.Join(s.dir, "data") }
 func (s *server) logFile() string { return filepath.Join(s.dir, "server.log") }
 
-// start starts the process when there is none.
+// start starts the process when there is none, and is to be one.
 func (s *server) start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.proc != nil && !s.proc.ended() {
+	if s.idle || s.proc != nil && !s.proc.ended() {
 		return nil
 	}
 	if err := s.surprise(); err != nil {
 		s.surprises = append(s.surprises, err)
+	}
+	if s.before != nil {
+		if err := s.before(); err != nil {
+			return fmt.Errorf("cluster: server %d: %w", s.id, err)
+		}
 	}
 	out, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {

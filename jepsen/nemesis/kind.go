@@ -18,6 +18,10 @@ const (
 	Clock   Kind = "clock"   // the wall clock of one server jumps, and back after the hold
 )
 
+// Reconfig changes the members of the ensemble while it runs: one joins or leaves, the leader too, a voter
+// becomes an observer or the other way round, a client port moves, or the whole list is a new one.
+const Reconfig Kind = "reconfig"
+
 // Acts on the network between the servers. Clients reach every server all the time, but for Delay
 // and Loss, which hit their links too, half of the time.
 const (
@@ -49,9 +53,10 @@ func groups() map[Kind][]Kind {
 		"partition": {Halves, Ring, Bridge, Isolate, OneWay, Flap},
 		"link":      {Delay, Loss, Slow},
 		"disk":      {SlowDisk, BadDisk, FullDisk, Corrupt, Wipe, Backup},
+		"members":   {Reconfig},
 	}
 	g["network"] = slices.Concat(g["partition"], g["link"])
-	g["all"] = slices.Concat(g["process"], []Kind{Clock}, g["network"], g["disk"])
+	g["all"] = slices.Concat(g["process"], []Kind{Clock}, g["network"], g["disk"], g["members"])
 	return g
 }
 
@@ -70,15 +75,15 @@ func (k Kind) Network() bool { return slices.Contains(groups()["network"], k) }
 // Disk reports whether a kind needs disks that can be hurt.
 func (k Kind) Disk() bool { return slices.Contains(groups()["disk"], k) }
 
-// destructive reports whether a server loses data by it. Such an act waits until all the others
+// Destructive reports whether a server loses data by it. Such an act waits until all the others
 // are well, and the next one waits until its victim is: the loss is that of a minority.
-func (k Kind) destructive() bool { return k == Corrupt || k == Wipe || k == Backup }
+func (k Kind) Destructive() bool { return k == Corrupt || k == Wipe || k == Backup }
 
 // lasting reports whether the ensemble can be hurt by something else while the act holds.
-func (k Kind) lasting() bool { return k.Network() || k == SlowDisk || k == Clock }
+func (k Kind) lasting() bool { return k.Network() || k == SlowDisk || k == Clock || k == Reconfig }
 
 // ParseKinds reads a comma-separated list of kinds and of their groups (process, partition, link,
-// network, disk, all); "none" and "" are the empty list.
+// network, disk, members, all); "none" and "" are the empty list.
 func ParseKinds(list string) ([]Kind, error) {
 	if list == "" || list == "none" {
 		return nil, nil
@@ -92,7 +97,7 @@ func ParseKinds(list string) ([]Kind, error) {
 		}
 		for _, k := range many {
 			if !slices.Contains(Kinds(), k) {
-				return nil, fmt.Errorf("nemesis: unknown kind %q, want some of %v, process, partition, link, network, disk, all", k, Kinds())
+				return nil, fmt.Errorf("nemesis: unknown kind %q, want some of %v, process, partition, link, network, disk, members, all", k, Kinds())
 			}
 			if !slices.Contains(out, k) {
 				out = append(out, k)

@@ -38,11 +38,11 @@ func (n *runner) damage(a Act, ids []int) ([]network.Link, network.Condition) {
 	cut := network.Condition{Cut: true}
 	switch a.Kind {
 	case Halves:
-		return network.Halves(servers, r), cut
+		return network.Halves(hosts(n.counted()), r), cut
 	case Ring:
-		return network.Ring(servers, r), cut
+		return network.Ring(hosts(n.counted()), r), cut
 	case Bridge:
-		return network.Bridge(servers, r), cut
+		return network.Bridge(hosts(n.counted()), r), cut
 	case OneWay:
 		if r.IntN(2) == 0 {
 			return network.OneWay([]network.Host{victim}, servers), cut

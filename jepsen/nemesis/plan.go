@@ -49,15 +49,16 @@ func Plan(cfg Config) []Act {
 		cfg.Hold = cfg.Gap
 	}
 	r := rand.New(rand.NewPCG(cfg.Seed, 0x6e656d65736973))
-	within := slices.DeleteFunc([]Kind{Kill, Pause}, func(k Kind) bool { return !slices.Contains(cfg.Kinds, k) })
+	within := slices.DeleteFunc([]Kind{Kill, Pause, Reconfig}, func(k Kind) bool { return !slices.Contains(cfg.Kinds, k) })
 	var acts []Act
 	at := cfg.Gap / 2
 	for {
 		a := draw(r, cfg.Kinds, cfg.Hold)
 		a.At = at
-		a.Settle = a.Kind.destructive() || r.IntN(3) > 0
-		if a.Kind.lasting() && len(within) > 0 && r.IntN(2) == 0 {
-			w := draw(r, within, a.Hold/2)
+		a.Settle = a.Kind.Destructive() || r.IntN(3) > 0
+		inner := slices.DeleteFunc(slices.Clone(within), func(k Kind) bool { return k == a.Kind })
+		if a.Kind.lasting() && len(inner) > 0 && r.IntN(2) == 0 {
+			w := draw(r, inner, a.Hold/2)
 			w.At = a.Hold / 4
 			a.Within = &w
 		}

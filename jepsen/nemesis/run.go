@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,10 +39,11 @@ type Options struct {
 	Logf func(format string, args ...any)
 	// Now is the clock of events. Nil: the time since the start of Run.
 	Now func() time.Duration
-	// Network, Disks and Clocks are needed for plans with acts on them.
+	// Network, Disks, Clocks and Members are needed for plans with acts on them.
 	Network Network
 	Disks   Disks
 	Clocks  Clocks
+	Members Members
 }
 
 // Event is an act that was carried out.
@@ -83,16 +85,43 @@ func Run(ctx context.Context, e Ensemble, plan []Act, opt Options) ([]Event, err
 		start := time.Now()
 		opt.Now = func() time.Duration { return time.Since(start) }
 	}
-	n := &runner{e: e, opt: opt}
-	err := n.all(ctx, plan)
+	n := &runner{e: e, opt: opt, ran: map[int]bool{}}
+	err := n.begin(ctx)
+	if err == nil {
+		err = n.all(ctx, plan)
+	}
 	// Healing must not be stopped by what stopped the plan.
-	return n.done, errors.Join(err, n.heal(), n.settle(context.WithoutCancel(ctx)))
+	healing := context.WithoutCancel(ctx)
+	return n.done, errors.Join(err, n.heal(), n.recruit(healing), n.settle(healing))
 }
 
 type runner struct {
 	e    Ensemble
 	opt  Options
 	done []Event
+	base int // how many voters there were in the beginning; 0 when nobody changes the members
+
+	mu    sync.Mutex   // of what follows: changes of members have a goroutine of their own
+	known Roster       // as it was last read
+	ran   map[int]bool // servers that have run
+}
+
+// begin looks who the members are, if they can be changed.
+func (n *runner) begin(ctx context.Context) error {
+	if n.opt.Members == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.opt.Settle)
+	defer cancel()
+	r, err := n.roster(ctx)
+	if err != nil {
+		return fmt.Errorf("nemesis: %w", err)
+	}
+	n.base = len(r.Voters)
+	for _, id := range n.e.IDs() {
+		n.ran[id] = true
+	}
+	return nil
 }
 
 func (n *runner) all(ctx context.Context, plan []Act) error {
@@ -101,8 +130,8 @@ func (n *runner) all(ctx context.Context, plan []Act) error {
 		if !sleep(ctx, a.At-time.Since(start)) {
 			return nil
 		}
-		if a.Kind.destructive() {
-			if err := n.settle(ctx); ctx.Err() != nil {
+		if a.Kind.Destructive() {
+			if err := cmp.Or(n.recruit(ctx), n.settle(ctx)); ctx.Err() != nil {
 				return nil
 			} else if err != nil {
 				return fmt.Errorf("nemesis: before %v: %w", a, err)
@@ -132,15 +161,33 @@ func (n *runner) one(ctx context.Context, a Act) error {
 	ids := n.victims(ctx, a)
 	n.opt.Logf("nemesis: %v: servers %v", a, ids)
 	n.done = append(n.done, Event{Act: a, Servers: ids, Begin: n.opt.Now()})
+	place := len(n.done) - 1
 	note, err := n.act(ctx, a, ids)
-	n.done[len(n.done)-1].Note = note
-	if note != "" {
-		n.opt.Logf("nemesis: %s", note)
-	}
+	n.note(place, note)
 	if err != nil || !a.Kind.lasting() {
 		return err
 	}
-	return n.hold(ctx, a, ids)
+	if a.Kind != Reconfig {
+		return n.hold(ctx, a, ids)
+	}
+	var changed sync.WaitGroup
+	var refused error
+	changed.Go(func() {
+		limit, cancel := context.WithTimeout(ctx, a.Hold+changeLimit)
+		defer cancel()
+		note, refused = n.reconfigure(limit, a, ids[0])
+	})
+	err = n.hold(ctx, a, ids)
+	changed.Wait()
+	n.note(place, note)
+	return errors.Join(err, refused)
+}
+
+// note adds to an event what is known of it.
+func (n *runner) note(place int, note string) {
+	if n.done[place].Note = note; note != "" {
+		n.opt.Logf("nemesis: %s", note)
+	}
 }
 
 // hold waits until a lasting act is to be healed.
@@ -176,7 +223,7 @@ func (n *runner) victims(ctx context.Context, a Act) []int {
 	for leader == 0 && sleep(ctx, 50*time.Millisecond) {
 		leader = n.e.Leader(ctx)
 	}
-	if a.Kind.destructive() && len(ids) > 1 {
+	if a.Kind.Destructive() && len(ids) > 1 {
 		ids = ids[1:] // the first one keeps its log, which a run can be judged by
 	}
 	if !slices.Contains(ids, leader) {
@@ -214,6 +261,11 @@ func (n *runner) act(ctx context.Context, a Act, ids []int) (string, error) {
 		return "", n.roll(ctx, a, ids)
 	case Clock:
 		return n.turn(a, ids[0])
+	case Reconfig:
+		if n.opt.Members == nil {
+			return "", errNoMembers
+		}
+		return "", nil // the change goes on while the act holds
 	default:
 		err = errors.New("unknown kind")
 	}

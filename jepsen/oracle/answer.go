@@ -17,6 +17,8 @@ type answer struct {
 	body proto.Appender // nil: none
 	// known is false for what the log cannot tell, such as who a client is.
 	known bool
+	// local is set when the time of change in the Stat is each server's own.
+	local bool
 }
 
 func good(body proto.Appender) answer   { return answer{body: body, known: true} }
@@ -87,8 +89,15 @@ func (k *checker) readNode(r *request, q *proto.ReadRequest, got proto.Code) ans
 		}
 		k.watches.add(r.conn, q.Path, m)
 	}
-	// What is in the node of the configuration is each server's own.
-	return k.show(r.op, n).when(q.Path != configPath)
+	a := k.show(r.op, n).when(k.told(q.Path))
+	a.local = n.local
+	return a
+}
+
+// told reports whether what is in a node is known. It is not of the configuration as long as that is each
+// server's own, unless somebody has said what it is.
+func (k *checker) told(path string) bool {
+	return path != configPath || k.tree.list != nil || !k.tree.nodes[configPath].local
 }
 
 // mayRead reports whether a client may do something, and whether that is known.
@@ -124,7 +133,7 @@ func (k *checker) readPath(r *request, path string, got proto.Code) answer {
 			return refusal(proto.CodeNoAuth).when(known)
 		}
 		admin, _ := allowed(n.acl, proto.PermAdmin) // whoever is none gets a list without secrets
-		return good(proto.GetACLResponse{ACL: n.acl, Stat: n.stat()}).when(admin && path != configPath)
+		return good(proto.GetACLResponse{ACL: n.acl, Stat: n.stat()}).when(admin && !n.local)
 	}
 	if ok, known := mayRead(n.acl, proto.PermRead, r, got); !ok {
 		return refusal(proto.CodeNoAuth).when(known)
@@ -164,7 +173,7 @@ func (k *checker) multiRead(r *request, q *proto.MultiRequest) answer {
 			continue
 		}
 		ok, judged := allowed(n.acl, proto.PermRead)
-		known = known && (ok || judged && !r.known) && path != configPath
+		known = known && (ok || judged && !r.known) && !n.local
 		switch {
 		case !ok:
 			result = proto.MultiResult{Type: proto.OpError, Err: proto.CodeNoAuth}
@@ -208,7 +217,7 @@ func written(op proto.Op, e *effect) answer {
 	case proto.OpCreate2, proto.OpCreateContainer, proto.OpCreateTTL:
 		return good(proto.Create2Response{Path: e.path, Stat: e.stat})
 	case proto.OpSetData, proto.OpSetACL:
-		return good(proto.StatResponse{Stat: e.stat})
+		return good(proto.StatResponse{Stat: e.stat}).when(!e.local)
 	case proto.OpDelete, proto.OpCloseSession:
 		return good(nil)
 	default:
@@ -228,7 +237,33 @@ func (a answer) matches(op proto.Op, code proto.Code, body []byte) bool {
 	if a.body != nil {
 		want = a.body.Append(nil)
 	}
+	if a.local {
+		want = withTimeOf(op, want, body)
+	}
 	return bytes.Equal(want, body) || len(want) == len(body) && len(body) > 0 && text(op, code, want) == text(op, code, body)
+}
+
+// withTimeOf returns a reply about a node with the time of change that another one has.
+func withTimeOf(op proto.Op, want, got []byte) []byte {
+	a, b := reply(op), reply(op)
+	for record, body := range map[proto.Record][]byte{a: want, b: got} {
+		c := jute.NewCursor(body)
+		if record.Decode(&c); c.Err() != nil {
+			return want
+		}
+	}
+	switch a := a.(type) {
+	case *proto.StatResponse:
+		a.Stat.Mtime = b.(*proto.StatResponse).Stat.Mtime //nolint:errcheck // of one kind
+		return a.Append(nil)
+	case *proto.GetDataResponse:
+		a.Stat.Mtime = b.(*proto.GetDataResponse).Stat.Mtime //nolint:errcheck // of one kind
+		return a.Append(nil)
+	case *proto.GetChildren2Response:
+		a.Stat.Mtime = b.(*proto.GetChildren2Response).Stat.Mtime //nolint:errcheck // of one kind
+		return a.Append(nil)
+	}
+	return want
 }
 
 // text says what the reply must be.
@@ -277,7 +312,7 @@ func reply(op proto.Op) proto.Record {
 		return new(proto.Create2Response)
 	case proto.OpExists, proto.OpSetData, proto.OpSetACL:
 		return new(proto.StatResponse)
-	case proto.OpGetData:
+	case proto.OpGetData, proto.OpReconfig:
 		return new(proto.GetDataResponse)
 	case proto.OpGetACL:
 		return new(proto.GetACLResponse)

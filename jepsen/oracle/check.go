@@ -21,6 +21,17 @@ type Options struct {
 	// LinearizableReads demands the same of every read, as of servers with linearizableReads. Pings
 	// and what concerns watches alone are no reads.
 	LinearizableReads bool
+
+	// Config is the content of /zookeeper/config before the members are changed for the first time. Empty: it is not
+	// known, and not judged until then.
+	Config string
+	// Reconfig says that the servers let clients change the members (reconfigEnabled), LeastVoters how many voters they
+	// must leave, default 2.
+	Reconfig    bool
+	LeastVoters int
+	// DataLost says that servers have lost their data: one that is taken in again holds up a change as another change
+	// does.
+	DataLost bool
 }
 
 // Violation is a broken promise.
@@ -52,6 +63,7 @@ type Report struct {
 	Reads     int // other replies that were held against the tree
 	Events    int // watch events that were due and came
 	Unjudged  int // replies and transactions that depend on what the log does not tell
+	Changes   int // of the members
 	Reused    int // sessions that got the id of one that had ended
 
 	Violations []Violation
@@ -75,7 +87,7 @@ func (r *Report) broken(at int64, text string) {
 // begin with the first transaction.
 func Check(log []proto.Txn, records []Record, opt Options) *Report {
 	k := &checker{
-		opt: opt, tree: newTree(), report: &Report{Txns: len(log)}, born: map[proto.SessionID]bool{},
+		opt: opt, tree: newTree(opt.Config), report: &Report{Txns: len(log)}, born: map[proto.SessionID]bool{},
 		watches: watches{paths: map[string]map[*conn]mark{}},
 	}
 	k.history = history{k: k, conns: map[uint32]*conn{}, sessions: map[proto.SessionID]*session{}}
@@ -155,7 +167,7 @@ func (k *checker) judgeFrame(c *conn, f *frame) {
 	var want answer
 	var told []event
 	switch {
-	case q.op.Class() == proto.ClassConnection || q.op == proto.OpReconfig || !q.op.Known():
+	case q.op.Class() == proto.ClassConnection || !q.op.Known():
 		k.report.Unjudged++ // of no state
 		return
 	case f.header.Zxid != k.at:
@@ -167,6 +179,9 @@ func (k *checker) judgeFrame(c *conn, f *frame) {
 			return
 		}
 		want = written(q.op, &k.done)
+		if q.op == proto.OpReconfig && k.done.code == proto.CodeOK && !k.done.broken {
+			want = good(proto.GetDataResponse{Data: k.tree.nodes[configPath].data, Stat: k.done.stat})
+		}
 		k.report.Writes++
 	default:
 		k.judgeRead(c, f)
@@ -245,6 +260,9 @@ func (k *checker) apply(txn *proto.Txn) {
 			k.report.Reused++
 		}
 		k.born[txn.ClientID] = true
+	}
+	if txn.Type == proto.OpReconfig {
+		k.report.Changes++
 	}
 	if k.done, err = k.tree.apply(txn); err != nil {
 		k.violateTxn(txn, "log", err.Error())
@@ -347,6 +365,10 @@ func (k *checker) decided(txn *proto.Txn) {
 	}
 	if q.floor >= txn.Zxid {
 		k.violateTxn(txn, "real-time", fmt.Sprintf("the request was sent when somebody had been shown %v already", q.floor))
+	}
+	if q.op == proto.OpReconfig {
+		k.decidedReconfig(txn, q)
+		return
 	}
 	kind, body, known := k.tree.decide(q)
 	if !known {

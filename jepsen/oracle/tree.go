@@ -29,6 +29,7 @@ type node struct {
 	children            map[string]struct{}
 	owner               proto.SessionID // of an ephemeral
 	fleeting            bool            // a container or a node with a time to live
+	local               bool            // each server has written it by itself, at its own time
 }
 
 // tree is the state that the log comes to, naively: one step for each transaction, in place.
@@ -37,12 +38,18 @@ type tree struct {
 	sessions map[proto.SessionID]struct{}
 	owned    map[proto.SessionID]map[string]struct{} // ephemerals
 
+	// list is the list of servers, nil when it is not known. changed is the last change in the log, 0: none.
+	list    *roster
+	changed zxid.ID
+
 	// undo holds, while recording is set, how to take back what was done.
 	recording bool
 	undo      []func()
 }
 
-func newTree() *tree {
+// newTree returns the tree before the first transaction. config is the content of the configuration node then, empty
+// when it is not known.
+func newTree(config string) *tree {
 	t := &tree{
 		nodes:    map[string]*node{rootPath: {data: []byte{}, acl: proto.WorldACL(proto.PermAll), children: map[string]struct{}{}}},
 		sessions: map[proto.SessionID]struct{}{}, owned: map[proto.SessionID]map[string]struct{}{},
@@ -50,8 +57,12 @@ func newTree() *tree {
 	for _, path := range []string{systemPath, quotaPath, configPath} {
 		t.add(path, &node{data: []byte{}, acl: proto.WorldACL(proto.PermAll)})
 	}
-	config := t.nodes[configPath]
-	config.acl, config.aversion = proto.WorldACL(proto.PermRead), -1
+	n := t.nodes[configPath]
+	n.acl, n.aversion, n.local = proto.WorldACL(proto.PermRead), -1, true
+	if l, plain := readList(config); plain {
+		t.list = l
+		n.data, n.version, n.mzxid = []byte(config), -1, l.version
+	}
 	return t
 }
 
@@ -152,6 +163,7 @@ type effect struct {
 	stat     proto.Stat
 	multi    []proto.MultiResult
 	triggers []trigger
+	local    bool // the Stat has each server's own time
 	broken   bool // what it is, is not known
 }
 
@@ -159,6 +171,10 @@ type effect struct {
 // no leader may have proposed it.
 func (t *tree) apply(txn *proto.Txn) (effect, error) {
 	var e effect
+	if txn.Type == proto.OpReconfig {
+		err := t.reconfigure(txn, &e)
+		return e, err
+	}
 	switch body := txn.Body.(type) {
 	case *proto.MultiTxn:
 		return t.applyMulti(txn, body)
@@ -228,7 +244,7 @@ func (t *tree) applyOne(txn *proto.Txn, body proto.TxnBody, e *effect) error {
 		if n == nil {
 			return fmt.Errorf("there is no %s to be set", b.Path)
 		}
-		n.data, n.version, n.mzxid, n.mtime = b.Data, b.Version, txn.Zxid, txn.Time
+		n.data, n.version, n.mzxid, n.mtime, n.local = b.Data, b.Version, txn.Zxid, txn.Time, false
 		e.path, e.stat = b.Path, n.stat()
 		e.triggers = append(e.triggers, trigger{path: b.Path, event: proto.EventNodeDataChanged, acl: n.acl})
 	case *proto.SetACLTxn:
@@ -237,7 +253,7 @@ func (t *tree) applyOne(txn *proto.Txn, body proto.TxnBody, e *effect) error {
 			return fmt.Errorf("there is no %s whose ACL could be set", b.Path)
 		}
 		n.acl, n.aversion = b.ACL, b.Version
-		e.path, e.stat = b.Path, n.stat()
+		e.path, e.stat, e.local = b.Path, n.stat(), n.local
 	case *proto.CheckVersionTxn:
 		e.path = b.Path
 	case *proto.ErrorTxn:

@@ -20,7 +20,10 @@
 //   - latch: candidates for leadership, who look whether they lead;
 //   - membership: ephemeral again, seen by watchers who look only when an event tells them to;
 //   - watch: writers, and a persistent recursive watch over all that they do;
-//   - move: sessions that go to another server with requests under way.
+//   - move: sessions that go to another server with requests under way;
+//   - config: clients that watch the ensemble's list of servers, and connect to whom it names.
+//
+// An Operator is no workload: it is the super user, by whom a nemesis changes the members.
 //
 // Where the library does not go far enough, in bank, watch and move, a workload has raw sessions,
 // whose connections and frames it makes itself, through the same tap.

@@ -64,7 +64,7 @@ type Workload interface {
 }
 
 // All names every workload, as New takes them.
-const All = "register,pipeline,append,lock,ephemeral,bank,queue,latch,membership,watch,move"
+const All = "register,pipeline,append,lock,ephemeral,bank,queue,latch,membership,watch,move,config"
 
 // New returns the workloads of a comma-separated list of names.
 func New(list string) ([]Workload, error) {
@@ -93,6 +93,8 @@ func New(list string) ([]Workload, error) {
 			out = append(out, &watching{writers: 2, watchers: 1})
 		case "move":
 			out = append(out, &move{clients: 1})
+		case "config":
+			out = append(out, &config{clients: 2})
 		default:
 			return nil, fmt.Errorf("workload: unknown workload %q, want some of %s", name, All)
 		}

@@ -19,6 +19,9 @@ import (
 // errDead ends all dialling of a session that is over.
 var errDead = errors.New("workload: the session is over")
 
+// lostAfter is how many rounds of a session's servers are tried before it goes back to those that it began with.
+const lostAfter = 3
+
 // redial is the pause between two tries to reach any server: short, so that a failover is not
 // hidden behind the client's own patience.
 const redial = 20 * time.Millisecond
@@ -111,6 +114,15 @@ func (s *Session) Abandon() {
 	s.conn.Close()
 }
 
+// Config returns the list of the ensemble's servers, as it stands in /zookeeper/config.
+func (s *Session) Config() (string, error) {
+	data, _, err := s.conn.Get(ConfigPath)
+	if err != nil {
+		return "", fmt.Errorf("workload: %s: %w", ConfigPath, err)
+	}
+	return string(data), nil
+}
+
 // generation returns how many connections the session has had.
 func (s *Session) generation() int {
 	s.state.mu.Lock()
@@ -180,6 +192,7 @@ func refused(err error) bool {
 	var code proto.Code // what raw sessions get
 	return errors.As(err, &code) && slices.Contains([]proto.Code{
 		proto.CodeNoNode, proto.CodeBadVersion, proto.CodeNodeExists, proto.CodeNotEmpty, proto.CodeNoAuth, proto.CodeNoChildrenForEphemerals,
+		proto.CodeReconfigInProgress, proto.CodeNewConfigNoQuorum, proto.CodeBadArguments, proto.CodeReconfigDisabled,
 	}, code)
 }
 
@@ -193,6 +206,7 @@ func (silent) Printf(string, ...any) {}
 // the session is over.
 type hosts struct {
 	mu      sync.Mutex
+	first   []string // what the session began with
 	servers []string
 	next    int
 	failed  int // dials since the last success
@@ -203,10 +217,18 @@ type hosts struct {
 // Init takes the list of servers.
 func (h *hosts) Init(servers []string) error {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.servers = append([]string(nil), servers...)
-	h.rand.Shuffle(len(h.servers), func(i, j int) { h.servers[i], h.servers[j] = h.servers[j], h.servers[i] })
+	h.first = slices.Clone(servers)
+	h.mu.Unlock()
+	h.use(servers)
 	return nil
+}
+
+// use takes another list of servers.
+func (h *hosts) use(servers []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.servers = slices.Clone(servers)
+	h.rand.Shuffle(len(h.servers), func(i, j int) { h.servers[i], h.servers[j] = h.servers[j], h.servers[i] })
 }
 
 // Len returns the number of servers.
@@ -220,7 +242,11 @@ func (h *hosts) Len() int {
 // whether it was closed.
 func (h *hosts) Next() (string, bool) {
 	h.mu.Lock()
-	server := h.servers[h.next%len(h.servers)]
+	list := h.servers
+	if h.failed >= lostAfter*len(list) { // nobody of the list is where it says: ask everybody
+		list = h.first
+	}
+	server := list[h.next%len(list)]
 	h.next++
 	h.failed++
 	tired := h.failed > 1

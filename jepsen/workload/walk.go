@@ -13,7 +13,7 @@ import (
 )
 
 // Walk reads the whole tree of one server, after a sync, without /zookeeper, which servers fill
-// in part from their own files. The address must be that server's alone.
+// in part from their own files, and the list of the ensemble's servers. The address must be that server's alone.
 func Walk(ctx context.Context, id int, addr string, timeout time.Duration, r *Recorder) (check.Tree, error) {
 	s, err := Open([]string{addr}, timeout, uint64(id), r)
 	if err != nil {
@@ -28,6 +28,9 @@ func Walk(ctx context.Context, id int, addr string, timeout time.Duration, r *Re
 	}
 	t := check.Tree{Server: id, Nodes: map[string]check.Node{}}
 	if err := walk(s.conn, "/", t.Nodes); err != nil {
+		return check.Tree{}, fmt.Errorf("workload: walk server %d: %w", id, err)
+	}
+	if t.Config, err = s.Config(); err != nil {
 		return check.Tree{}, fmt.Errorf("workload: walk server %d: %w", id, err)
 	}
 	return t, nil

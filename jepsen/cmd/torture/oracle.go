@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/jepsen/check"
+	"github.com/zabkeeper/zabkeeper/jepsen/nemesis"
 	"github.com/zabkeeper/zabkeeper/jepsen/oracle"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
@@ -44,6 +46,8 @@ func (r *run) consult(ctx context.Context) error {
 	}
 	found := oracle.Check(log, records, oracle.Options{
 		SyncReads: r.opt.syncGets, LinearizableReads: r.opt.set["linearizableReads"] == "true",
+		Config: r.config, Reconfig: r.opt.changes() || r.opt.set["reconfigEnabled"] == "true", LeastVoters: 1,
+		DataLost: slices.ContainsFunc(r.opt.kinds, nemesis.Kind.Destructive),
 	})
 	r.report.oracle, r.report.oracleTook = found, time.Since(began)
 	for _, v := range found.Violations {

@@ -88,6 +88,9 @@ func (r *report) print(w io.Writer) {
 	if o := r.oracle; o != nil {
 		line("oracle: %d transactions, %d of them with their requests, %d replies to writes, %d other replies, %d events; %d not judged; in %v",
 			o.Txns, o.Decisions, o.Writes, o.Reads, o.Events, o.Unjudged, r.oracleTook.Round(time.Millisecond))
+		if o.Changes > 0 {
+			line("oracle: %d changes of the members in the log", o.Changes)
+		}
 		if o.Reused > 0 {
 			line("oracle: %d sessions got the id, and so the password, of one that had ended", o.Reused)
 		}

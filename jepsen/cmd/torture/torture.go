@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,6 +55,7 @@ type run struct {
 	cluster   *world
 	env       *workload.Env
 	workloads []workload.Workload
+	config    string // the list of servers, before it is changed
 	report    *report
 }
 
@@ -155,6 +157,12 @@ func (r *run) setup(ctx context.Context) error {
 			return err
 		}
 	}
+	if r.config, err = s.Config(); err != nil {
+		return err
+	}
+	if got, want := r.config, r.cluster.List(); !strings.HasPrefix(got, want+"\nversion=") && got != want {
+		return fmt.Errorf("the ensemble begins with the list %q, want %q and a version", got, want)
+	}
 	return nil
 }
 
@@ -173,6 +181,11 @@ func (r *run) hurt(ctx context.Context) {
 	var err error
 	o := r.cluster.options()
 	o.Logf, o.Now = r.log, r.env.Recorder.Now
+	if r.opt.changes() {
+		m := r.cluster.operate(r.env)
+		defer m.close(ctx)
+		o.Members = m
+	}
 	r.report.events, err = nemesis.Run(acts, r.cluster, plan, o)
 	if err != nil {
 		r.report.violate("nemesis", err)
@@ -312,6 +325,7 @@ func (r *run) judge(f check.Final) {
 		check.Queue(h, f),
 		check.Groups(h, f, r.opt.exact),
 		check.Moves(h, f),
+		check.Configs(h, f, r.opt.syncGets),
 		check.Replicas(f),
 	} {
 		r.report.add(found...)

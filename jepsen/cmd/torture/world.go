@@ -18,6 +18,9 @@ import (
 	"github.com/zabkeeper/zabkeeper/jepsen/network"
 )
 
+// maxServers is how many servers there can be.
+const maxServers = 9
+
 // diskSize is the room of a server's own file system, in bytes, when it is to become full.
 const diskSize = 256 << 20
 
@@ -36,10 +39,23 @@ func (o options) isolated() bool {
 	return slices.ContainsFunc(o.kinds, func(k nemesis.Kind) bool { return k.Network() || k == nemesis.FullDisk })
 }
 
+// changes reports whether the members of the ensemble are changed.
+func (o options) changes() bool { return slices.Contains(o.kinds, nemesis.Reconfig) }
+
+// spares is how many servers can join that are no members in the beginning.
+func (o options) spares() int {
+	if !o.changes() {
+		return 0
+	}
+	return min(2, maxServers-o.servers)
+}
+
 // newWorld makes the files of an ensemble and what its servers run in.
 func newWorld(opt options, dir string) (*world, error) {
 	w := &world{dir: dir, clocks: map[int]*clock.Clock{}}
-	cfg := cluster.Config{Dir: dir, Servers: opt.servers, Launch: opt.launch, Tick: opt.tick}
+	cfg := cluster.Config{
+		Dir: dir, Servers: opt.servers, Launch: opt.launch, Tick: opt.tick, Changeable: opt.changes(), Spares: opt.spares(),
+	}
 	cfg.Extra = maps.Clone(opt.set)
 	if opt.oracle {
 		cfg.Extra = cluster.KeepLog()
@@ -47,7 +63,7 @@ func newWorld(opt options, dir string) (*world, error) {
 	}
 	var err error
 	if slices.ContainsFunc(opt.kinds, nemesis.Kind.Network) {
-		if w.net, err = network.New(opt.servers, opt.seed); err != nil {
+		if w.net, err = network.New(opt.servers+opt.spares(), opt.seed); err != nil {
 			return nil, err
 		}
 		cfg.Host = func(id int) string { return network.Address(network.Host(id)).String() }
@@ -82,7 +98,7 @@ func (w *world) thread(id int) error {
 
 // mount gives each data directory a file system of its own.
 func (w *world) mount() error {
-	for _, id := range w.IDs() {
+	for _, id := range w.All() {
 		dir := w.DataDir(id)
 		if err := errors.Join(disk.Save(dir, w.copied(id)), disk.Mount(dir, diskSize), disk.Restore(w.copied(id), dir)); err != nil {
 			return err
@@ -97,7 +113,7 @@ func (w *world) rescue() error {
 		return nil
 	}
 	var errs []error
-	for _, id := range w.IDs() {
+	for _, id := range w.All() {
 		errs = append(errs, disk.Save(w.DataDir(id), filepath.Join(filepath.Dir(w.DataDir(id)), "data.kept")))
 	}
 	return errors.Join(errs...)
@@ -121,7 +137,7 @@ func (w *world) unmount() error {
 		return nil
 	}
 	var errs []error
-	for _, id := range w.IDs() {
+	for _, id := range w.All() {
 		errs = append(errs, disk.Unmount(w.DataDir(id)))
 	}
 	return errors.Join(errs...)
