@@ -55,6 +55,24 @@ func TestClientsFollowTheList(t *testing.T) {
 		list = append(list, server.Spec("participant"))
 	}
 	change("", "", strings.Join(list, ","))
+	each := func(what string, did func(o check.Op) bool) {
+		t.Helper()
+		zktest.Eventually(t, what, func() error {
+			clients := map[int]bool{}
+			for _, o := range env.Recorder.History() {
+				if o.Workload == "config" && o.Outcome == check.OK && did(o) {
+					clients[o.Client] = true
+				}
+			}
+			if len(clients) < 2 {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+	}
+	each("each client knows more than one server", func(o check.Op) bool {
+		return o.Kind == check.KindConfig && strings.Contains(o.Value, leader.Addr())
+	})
 	leaves := strings.TrimPrefix(strings.SplitN(gone.Spec("participant"), "=", 2)[0], "server.")
 	change("", leaves, "")
 	text, err := op.Config(ctx)
@@ -66,17 +84,8 @@ func TestClientsFollowTheList(t *testing.T) {
 	}
 	gone.Stop(t)
 	from := env.Recorder.Now()
-	zktest.Eventually(t, "each client writes over servers of the list", func() error {
-		wrote := map[int]bool{}
-		for _, o := range env.Recorder.History() {
-			if o.Kind == check.KindCAS && o.Outcome == check.OK && o.Call > int64(from) && strings.Contains(text, o.Server) {
-				wrote[o.Client] = true
-			}
-		}
-		if len(wrote) < 2 {
-			return errors.New("not yet")
-		}
-		return nil
+	each("each client writes over servers of the list", func(o check.Op) bool {
+		return o.Kind == check.KindCAS && o.Call > int64(from) && strings.Contains(text, o.Server)
 	})
 	if err := op.Reconfig(ctx, "", "", list[0], -1); !errors.Is(err, proto.CodeBadArguments) {
 		t.Errorf("one voter: %v", err)
