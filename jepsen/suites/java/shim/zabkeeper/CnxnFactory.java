@@ -15,6 +15,7 @@ import org.apache.zookeeper.server.DataTree;
 import org.apache.zookeeper.server.ServerCnxn;
 import org.apache.zookeeper.server.ServerCnxnFactory;
 import org.apache.zookeeper.server.ZooKeeperServer;
+import org.apache.zookeeper.server.quorum.QuorumPeerConfig;
 
 /**
  * Gives the tests of the Java client a zabkeeper process where they expect the network side of a server in their own process:
@@ -57,6 +58,7 @@ public final class CnxnFactory extends ServerCnxnFactory {
         zoo.put(secure ? "secureClientPort" : "clientPort", Integer.toString(address.getPort()));
         zoo.put("dataDir", data.getPath());
         zoo.put("tickTime", Integer.toString(zks.getTickTime()));
+        zoo.put("reconfigEnabled", Boolean.toString(QuorumPeerConfig.isReconfigEnabled()));
         zoo.put("maxClientCnxns", Integer.toString(Math.max(0, maxConnections)));
         start(zks);
     }

@@ -16,6 +16,7 @@ import org.apache.zookeeper.server.quorum.Observer;
 import org.apache.zookeeper.server.quorum.QuorumPeer;
 import org.apache.zookeeper.server.quorum.QuorumPeer.LearnerType;
 import org.apache.zookeeper.server.quorum.QuorumPeer.ServerState;
+import org.apache.zookeeper.server.quorum.QuorumPeerConfig;
 import org.apache.zookeeper.test.QuorumUtil;
 import org.objenesis.ObjenesisStd;
 
@@ -60,6 +61,8 @@ public final class Peers {
         settings.put("maxClientCnxns", Integer.toString(Math.max(0, peer.getMaxClientCnxnsPerHost())));
         settings.put("localSessionsEnabled", Boolean.toString(peer.areLocalSessionsEnabled()));
         settings.put("localSessionsUpgradingEnabled", Boolean.toString(peer.isLocalSessionsUpgradingEnabled()));
+        settings.put("reconfigEnabled", Boolean.toString(QuorumPeerConfig.isReconfigEnabled()));
+        settings.put("standaloneEnabled", Boolean.toString(QuorumPeerConfig.isStandaloneEnabled()));
         if (peer.getLearnerType() == LearnerType.OBSERVER) {
             settings.put("peerType", "observer");
         }

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.util.HashMap;
 import java.util.Map;
+import org.apache.zookeeper.server.quorum.QuorumPeerConfig;
 import zabkeeper.Server;
 
 /**
@@ -20,6 +21,8 @@ public class ZooKeeperServerEmbeddedAdapter implements ZooKeeperMainFace {
         try {
             Map<String, String> settings = new HashMap<>();
             builder.buildProperties().forEach((k, v) -> settings.put(k.toString(), v.toString()));
+            // A test switches it on in the process that would run the server.
+            settings.putIfAbsent("reconfigEnabled", Boolean.toString(QuorumPeerConfig.isReconfigEnabled()));
             port = Integer.parseInt(settings.get("clientPort"));
             if (port == 0) {
                 port = Server.freePort();
