@@ -68,7 +68,7 @@ var layers = map[string]layer{
 		"conf", "fle", "quorum", "quorum/peer", "quorum/transport", "proto/peerwire",
 		"server", "server/auth", "server/fourletter", "server/keystore", "zab", "zab/disk", "zab/txnlog", "zab/zxid", "znode", "znode/store", "proto",
 	}},
-	"server/zktest": {imports: []string{"conf", "fle", "quorum", "server/node", "zab/zxid", "znode", "znode/store"}},
+	"server/zktest": {imports: []string{"conf", "fle", "quorum", "server", "server/node", "zab/zxid", "znode", "znode/store"}},
 
 	"cmd/zabkeeper":       {imports: []string{"conf", "server/node", "quorum", "proto", "cmd/zabkeeper/bench"}},
 	"cmd/zabkeeper/bench": {imports: []string{"proto", "proto/jute", "zab/zxid"}},

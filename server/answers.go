@@ -13,6 +13,13 @@ func (a *applier) deliver(kind Kind, payload []byte) {
 			a.synced(t)
 		}
 	case KindRevalidate:
+		if isRuling(payload) {
+			var r ruling
+			if r, err = decodeRuling(payload); err == nil {
+				a.ruled(r)
+			}
+			break
+		}
 		var n notice
 		if n, err = decodeNotice(payload); err == nil {
 			a.notice(n)

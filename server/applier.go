@@ -64,8 +64,8 @@ type applier struct {
 	triggers uint64    // number of the last trigger
 	latency  latencies
 	now      int64
-	// difference is by how much the tree's digest is beyond the announced one; 0 is as it should be.
-	difference uint64
+	standing standing
+	reports  bool // a report to the leader is due
 }
 
 func (a *applier) init(s *Server) {
@@ -266,7 +266,9 @@ func (a *applier) flush() {
 		return
 	}
 	s := a.s
-	a.compare()
+	if !a.compare() {
+		return
+	}
 	s.fanout.await()
 	a.now = s.now()
 	a.countSessions()
@@ -302,6 +304,9 @@ func (a *applier) flush() {
 	clear(a.batch)
 	a.batch = a.batch[:0]
 	a.changes.Reset(s.cfg.Store)
+	if a.reports {
+		a.report()
+	}
 }
 
 // countSessions books the sessions that the batch begins and ends.

@@ -123,6 +123,12 @@ type Config struct {
 	// Digest lets the transactions of a leader carry the digest of the tree behind them, and this
 	// server compare it with that of its own tree.
 	Digest bool
+	// Electorate judges whose tree is right when they differ; nil on a standalone server, which ends then.
+	// Repair, which must be set with it, is told that a quorum has another tree than this server: its role
+	// must end, it must not lead, and its tree be replaced, see Server.Replace. It does not block. It
+	// is told again until that is done.
+	Electorate Electorate
+	Repair     func(why string)
 	// EnforceQuota refuses what would exceed a hard quota and logs soft ones.
 	EnforceQuota bool
 	// AllowWord says whether a four-letter word may be executed. Default: ruok, srvr, stat,
@@ -150,6 +156,9 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("server: Config needs Store, Replicator, Status and Fatal")
 	case c.TickTime < time.Millisecond || c.TickTime%time.Millisecond != 0 || c.TickTime.Milliseconds() > math.MaxInt32:
 		return c, fmt.Errorf("server: Config.TickTime %v is no number of milliseconds above 0", c.TickTime)
+	}
+	if c.Electorate != nil && c.Repair == nil {
+		return c, fmt.Errorf("server: Config needs Repair with Electorate")
 	}
 	setDefault(&c.SyncLimit, 5)
 	setDefault(&c.MinSessionTimeout, 2*c.TickTime)

@@ -31,3 +31,6 @@ func ContainerPause(perMinute int) time.Duration {
 
 // Heavy returns the costs of all requests in the connections' queues, of those that weigh.
 func (s *Server) Heavy() int64 { return s.stats.heavy.Load() }
+
+// Mismatches returns how often the tree's digest has moved away from the announced one.
+func (s *Server) Mismatches() int64 { return s.stats.diverged.Load() }

@@ -22,7 +22,7 @@ import (
 //	touch        1 | per session: session 8
 //
 // "connection" is the number that the client's server gave to its connection; the leader
-// only hands it back. Verdicts and moved notices are answers of KindRevalidate.
+// only hands it back. Verdicts and moved notices are answers of KindRevalidate, as are what report.go draws.
 const (
 	envelopeVersion = 1
 	verdictAnswer   = 'v'

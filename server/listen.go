@@ -206,6 +206,7 @@ func (s *Server) endEra() {
 	s.expireLocals()
 	s.mu.Unlock()
 	s.era.Add(1)
+	s.scheduleReport()
 	for len(touched) > 0 {
 		n := min(len(touched), touchesPerForward)
 		s.cfg.Replicator.Submit([]Forward{{Kind: KindTouch, Payload: encodeTouch(touched[:n])}})

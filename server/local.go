@@ -7,6 +7,7 @@ import (
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/proto/jute"
 	"github.com/zabkeeper/zabkeeper/server/session"
+	"github.com/zabkeeper/zabkeeper/znode"
 )
 
 // locals are the sessions that no transaction created: this server alone knows them, keeps them
@@ -232,4 +233,19 @@ func createsEphemeral(op proto.Op, body []byte) bool {
 	default:
 	}
 	return false
+}
+
+// judgeLocal judges a request of a session that is not alive here. It may be local to the server
+// that it came through, which vouches for that; such a session owns no ephemerals, and ZooKeeper has
+// two ways to say so (spec semantics 10.1): one where it looks for a session to upgrade, the other
+// where it does not, as in createContainer.
+func (p *primary) judgeLocal(r *znode.Request, from Origin, e *envelope) {
+	if !e.local || !p.s.cfg.LocalSessions || p.sessions.Known(e.session) {
+		r.SessionCode = proto.CodeSessionExpired
+		return
+	}
+	upgrades := e.op == proto.OpCreate || e.op == proto.OpCreate2 || e.op == proto.OpMulti && from == p.s.cfg.Self
+	if upgrades {
+		r.EphemeralCode = proto.CodeEphemeralOnLocalSession
+	}
 }

@@ -49,6 +49,8 @@ type primary struct {
 
 	// digest of the tree when the goroutine begins.
 	digest uint64
+	// jury is nil where there are no trees to compare.
+	jury *jury
 
 	// Of the goroutine alone.
 	prep     *znode.Preparer
@@ -85,7 +87,7 @@ type proposed struct {
 
 func newPrimary(s *Server, epoch zxid.Epoch, first zxid.ID, out Proposer) *primary {
 	return &primary{
-		s: s, epoch: epoch, out: out, next: first, first: first,
+		s: s, epoch: epoch, out: out, next: first, first: first, jury: s.newJury(epoch),
 		wake: make(chan struct{}, 1), questions: make(chan func()),
 		ending: make(chan struct{}), done: make(chan struct{}),
 		ids: make(map[string][]proto.ID),
@@ -207,6 +209,10 @@ func (p *primary) tick() {
 		p.sessions.Grant(cfg.SyncLimit)
 	}
 	p.lastTick = now
+	p.judge(now)
+	if p.jury != nil && p.jury.contested {
+		return // nobody is served: no client is to blame for its silence
+	}
 	p.expired = append(p.expired, p.sessions.Tick()...)
 }
 
@@ -326,6 +332,10 @@ func (p *primary) handle(in *inbound) {
 		p.propose()
 		p.out.Answer(in.from, KindSync, in.Payload)
 	case KindRevalidate:
+		if isReport(in.Payload) {
+			err = p.testify(in.from, in.Payload)
+			break
+		}
 		var r renewal
 		if r, err = decodeRenewal(in.Payload); err == nil {
 			p.renew(in.from, r)
@@ -376,21 +386,6 @@ func (p *primary) request(from Origin, e *envelope) error {
 	}
 	p.prepare(r)
 	return nil
-}
-
-// judgeLocal judges a request of a session that is not alive here. It may be local to the server
-// that it came through, which vouches for that; such a session owns no ephemerals, and ZooKeeper has
-// two ways to say so (spec semantics 10.1): one where it looks for a session to upgrade, the other
-// where it does not, as in createContainer.
-func (p *primary) judgeLocal(r *znode.Request, from Origin, e *envelope) {
-	if !e.local || !p.s.cfg.LocalSessions || p.sessions.Known(e.session) {
-		r.SessionCode = proto.CodeSessionExpired
-		return
-	}
-	upgrades := e.op == proto.OpCreate || e.op == proto.OpCreate2 || e.op == proto.OpMulti && from == p.s.cfg.Self
-	if upgrades {
-		r.EphemeralCode = proto.CodeEphemeralOnLocalSession
-	}
 }
 
 // close marks a session as closing by the transaction that is prepared next.

@@ -72,6 +72,10 @@ type Server struct {
 	// reign counts calls of StopServing, so that an overtaken Serve has no effect.
 	reign uint64
 	ended bool
+	// suspended says why nobody is served, "" if nothing is in the way; wanted is what serve asked
+	// for meanwhile. See suspend.
+	suspended string
+	wanted    opening
 }
 
 // ErrStopped is what Replace returns when the server has ended.
@@ -196,6 +200,9 @@ func (s *Server) Replace(replace func() error) error {
 			defer s.tree.mu.Unlock()
 			err := replace()
 			s.adoptTree()
+			if err == nil {
+				s.applier.replaced()
+			}
 			done <- err
 		}})
 	})
@@ -247,24 +254,35 @@ func (s *Server) serve(role string, readOnly bool) {
 	reign := s.reign
 	s.mu.Unlock()
 	s.applier.push(func(q []work) []work {
-		return append(q, work{do: doCall, call: func() { s.open(role, readOnly, reign) }})
+		return append(q, work{do: doCall, call: func() {
+			if s.applier.broken {
+				return
+			}
+			s.open(opening{role: role, readOnly: readOnly, reign: reign})
+			s.applier.report() // a new leader may know what becomes of a suspect
+		}})
 	})
 }
 
-func (s *Server) open(role string, readOnly bool, reign uint64) {
+func (s *Server) open(o opening) {
 	s.skipLiving()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.reign != reign || s.serving || s.ended {
+	if s.reign != o.reign || s.serving || s.ended {
+		return
+	}
+	if s.suspended != "" {
+		s.wanted = o
+		s.log.Warn().Str("role", o.role).Str("reason", s.suspended).Msg("not serving clients")
 		return
 	}
 	if s.index != nil {
 		s.index.reset()
 	}
-	s.serving, s.readOnly, s.role = true, readOnly, role
+	s.serving, s.readOnly, s.role = true, o.readOnly, o.role
 	s.locals.rearm()
 	close(s.opened)
-	s.log.Info().Str("role", role).Stringer("zxid", s.Applied().ID).Msg("serving clients")
+	s.log.Info().Str("role", o.role).Stringer("zxid", s.Applied().ID).Msg("serving clients")
 }
 
 // StopServing closes all connections of clients, keeps new ones waiting, and stops the leader's
@@ -273,6 +291,16 @@ func (s *Server) open(role string, readOnly bool, reign uint64) {
 func (s *Server) StopServing(reason string) {
 	s.mu.Lock()
 	s.reign++
+	s.wanted = opening{}
+	s.shut(reason)
+	s.mu.Unlock()
+	if pr := s.primary.Swap(nil); pr != nil {
+		pr.stop()
+	}
+}
+
+// shut closes all connections of clients and keeps new ones waiting. The caller holds mu.
+func (s *Server) shut(reason string) {
 	if s.serving {
 		s.serving = false
 		s.opened = make(chan struct{})
@@ -292,10 +320,6 @@ func (s *Server) StopServing(reason string) {
 		s.locals.clear(&s.cfg)
 	}
 	s.readOnly = false
-	s.mu.Unlock()
-	if pr := s.primary.Swap(nil); pr != nil {
-		pr.stop()
-	}
 }
 
 // Serving reports whether clients are served.

@@ -61,6 +61,7 @@ type member struct {
 	peer         atomic.Pointer[server.PeerStatus]
 	fatal        chan error
 	resets       atomic.Int32 // calls of ResetStats
+	mismatches   int64        // of digests, that are to be
 }
 
 const tick = 100 * time.Millisecond
@@ -141,6 +142,9 @@ func (w *twin) newMember(tb testing.TB, i int, l net.Listener, adjust func(*serv
 		}
 		if err := st.Close(); err != nil {
 			tb.Errorf("close the store of server %d: %v", m.id, err)
+		}
+		if n := m.srv.Mismatches(); n != m.mismatches {
+			tb.Errorf("server %d: its digest has moved away from the leader's %d times, want %d", m.id, n, m.mismatches)
 		}
 		select {
 		case err := <-m.fatal:

@@ -39,7 +39,7 @@ func (q *inquiry) Report() fourletter.Report {
 	s := q.s
 	st, peer := s.Stats(), s.cfg.Status.PeerStatus()
 	r := fourletter.Report{
-		Version: s.cfg.Version, Serving: s.Serving(),
+		Version: s.cfg.Version, Serving: s.Serving(), Suspended: s.Suspended(), Divergence: s.divergence(),
 		Mode: peer.Mode, Leader: peer.Mode == "leader", Peer: peer.PeerState,
 		LatencyMin: st.LatencyMin, LatencyMax: st.LatencyMax, LatencyAvg: st.LatencyAvg,
 		Received: st.Received, Sent: st.Sent, Connections: st.Connections, Outstanding: st.Outstanding,
@@ -172,7 +172,7 @@ func (s *Server) metrics(st *Stats, peer *PeerStatus) []Metric {
 	add("packets_sent", st.Sent)
 	add("num_alive_connections", int64(st.Connections))
 	add("outstanding_requests", st.Outstanding)
-	add("digest_mismatches_count", s.stats.diverged.Load())
+	list = append(list, s.divergence()...)
 	add("connection_rejected", st.Rejected)
 	if s.cfg.Secure != nil {
 		add("unsuccessful_handshake", s.stats.handshakesFailed.Load())

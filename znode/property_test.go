@@ -127,7 +127,8 @@ func genRequest() *rapid.Generator[*modelRequest] {
 
 // TestPrepareAndApplyEqualTheModel runs random requests through Prepare at once and through
 // Apply with a random lag, in random batches, while Applied lags behind even
-// more. Every outcome and the final tree must be those of the model, which does one after the other.
+// more. Every outcome and the final tree must be those of the model, which does one after the other,
+// and every digest that Prepare announces must be that of the tree [H-78].
 func TestPrepareAndApplyEqualTheModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c := newClusterWith(t, znode.PrepareOptions{ExtendedTypes: true})

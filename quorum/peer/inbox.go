@@ -26,6 +26,7 @@ const (
 	evStreamDone
 	evStreamFailed
 	evHandOver
+	evRepair
 )
 
 // event is one thing that happened; kind says which fields count.

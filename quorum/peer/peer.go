@@ -40,6 +40,8 @@ type Peer struct {
 	refusals int
 	// needSnap is set when the last synchronisation found that a DIFF or TRUNC is of no use.
 	needSnap bool
+	// spoilt is set from Repair until a snapshot is installed.
+	spoilt bool
 	// heard is the highest epoch that somebody is known to have promised.
 	heard zxid.Epoch
 	// lookingSince is when the current search for a leader began.
@@ -128,6 +130,7 @@ func (p *Peer) look(ctx context.Context) (*fle.Outcome, error) {
 	}
 	p.cfg.Logger.Info().Stringer("zxid", d.History.Last().ID).Uint32("epoch", uint32(d.Current)).
 		Bool("untrusted", d.Untrusted).Msg("LOOKING: election begins")
+	p.standBack()
 	p.fle.Look(own)
 
 	tick := time.NewTicker(electionTick)
@@ -263,6 +266,9 @@ func (p *Peer) elsewhere(e event) {
 		delete(p.hellos, e.link)
 	case evPlan:
 		e.planned <- Planned{Err: zab.ErrNotLeading}
+	case evRepair:
+		p.spoilt = true
+		p.standBack()
 	case evPersisted, evSubmit, evPropose, evReconfigure, evAnswer, evStreamDone, evStreamFailed, evHandOver:
 		// Of a role that is over: its clients have been told by closing them.
 	}

@@ -56,7 +56,7 @@ func (t *tenure) install() error {
 	if err := p.cfg.StateMachine.Install(t.sink); err != nil {
 		return fmt.Errorf("peer: install the snapshot at %v: %w", t.installPoint.ID, err)
 	}
-	p.delivered = t.installPoint.ID
+	p.delivered, p.spoilt = t.installPoint.ID, false
 	if err := p.cfg.Log.InstallDone(); err != nil {
 		return fmt.Errorf("peer: complete the snapshot at %v: %w", t.installPoint.ID, err)
 	}

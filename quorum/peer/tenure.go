@@ -120,7 +120,7 @@ func (t *tenure) takeRole() {
 		Durable:    d,
 		InitTicks:  2 * p.cfg.InitLimit,
 		SyncTicks:  2 * p.cfg.SyncLimit,
-		NeedSnap:   p.needSnap,
+		NeedSnap:   p.needSnap || p.spoilt,
 		Heard:      p.heard,
 		// The tree is flushed at times of its own; what it holds must be in the log already.
 		DeliverDurable: true,
@@ -239,6 +239,8 @@ func (t *tenure) event(e event) error {
 		t.streamEnded(e)
 	case evHandOver:
 		t.handOver(e)
+	case evRepair:
+		t.p.spoilt, t.reason = true, e.err.Error()
 	}
 	return nil
 }

@@ -64,6 +64,19 @@ func Answer(w io.Writer, word string, allowed bool, src Source) error {
 	return t.end()
 }
 
+// suspended says why a server that has a role does not serve.
+func suspended(t *text, word string, r *Report) {
+	switch {
+	case r.Suspended == "":
+	case word == "mntr":
+		for _, m := range r.Divergence {
+			t.printf("zk_%s\t%s\n", m.Name, m.Value)
+		}
+	default:
+		t.add(r.Suspended + "\n")
+	}
+}
+
 // always answers what may be asked of a server that serves nobody, and refuses the other words
 // of such a server. It returns false if there is something left to say.
 func always(t *text, word string, r *Report, src Source) bool {
@@ -94,6 +107,7 @@ func always(t *text, word string, r *Report, src Source) bool {
 		t.add(notServing)
 		if word != "hash" {
 			t.add("\n")
+			suspended(t, word, r)
 		}
 	}
 	return true

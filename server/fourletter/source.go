@@ -45,6 +45,10 @@ type Report struct {
 	ReadOnly bool
 	Mode     string // standalone, leader, follower, observer, read-only
 	Leader   bool   // proposal sizes count
+	// Suspended says why the server does not serve though its role would be to; "" otherwise. Divergence
+	// is what mntr tells all the same.
+	Suspended  string
+	Divergence []Metric
 
 	LatencyMin, LatencyMax int64   // ms
 	LatencyAvg             float64 // ms

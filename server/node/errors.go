@@ -5,6 +5,7 @@ import (
 
 	"github.com/zabkeeper/zabkeeper/conf"
 	"github.com/zabkeeper/zabkeeper/quorum/transport"
+	"github.com/zabkeeper/zabkeeper/server"
 )
 
 // Process exit codes, ZooKeeper's where it has one (spec operations 1.8).
@@ -44,7 +45,7 @@ func ExitCode(err error) int {
 		return ExitConfig
 	case errors.Is(err, ErrDataDir):
 		return ExitDataDir
-	case errors.Is(err, ErrStore):
+	case errors.Is(err, ErrStore), errors.Is(err, server.ErrDiverged):
 		return ExitStore
 	case errors.As(err, &bind):
 		return ExitPortBind

@@ -65,6 +65,9 @@ func (m *machine) ServeReadOnly() { m.n.server.ServeReadOnly() }
 func (m *machine) StopServing(reason string) { m.n.server.StopServing(reason) }
 
 func (m *machine) OpenSnapshot() (peer.SnapshotSource, error) {
+	if why := m.n.server.Suspended(); why != "" {
+		return nil, fmt.Errorf("no snapshot is given away: %s", why)
+	}
 	s, err := m.n.stores.tree.Snapshot()
 	if err != nil {
 		return nil, err // not a nil *Snapshot in an interface
@@ -88,6 +91,7 @@ func (m *machine) Install(sink peer.SnapshotSink) error {
 		return err
 	}
 	m.handed = tree.Applied()
+	m.n.repairs.done()
 	return nil
 }
 

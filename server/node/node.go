@@ -19,7 +19,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/zabkeeper/zabkeeper/conf"
-	"github.com/zabkeeper/zabkeeper/fle"
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/quorum/peer"
@@ -60,6 +59,8 @@ type Config struct {
 	SpaceEvery time.Duration
 	// Now is the wall clock of the times of transactions and of the ids of sessions. Default time.Now.
 	Now func() time.Time
+	// Tree, if not nil, stands between the server and its tree, where tests damage it.
+	Tree func(server.Store) server.Store
 	// Dial, if not nil, opens connections to other servers.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 }
@@ -98,6 +99,7 @@ type Node struct {
 	done   chan struct{}
 	err    error // valid once done is closed
 
+	repairs   repairs
 	fatalOnce sync.Once
 
 	// verifying is held while the stores are read that closed says are closed.
@@ -284,7 +286,7 @@ func (n *Node) serverConfig() server.Config {
 		Self: server.Origin(n.sid), SessionByte: n.sessionByte(),
 		ReserveIDs:  func(id proto.SessionID) error { return n.stores.log.Reserve(uint64(id)) },
 		ReservedIDs: proto.SessionID(n.stores.log.Reserved()),
-		Store:       n.stores.tree, Replicator: replicator{n}, Status: status{n},
+		Store:       n.tree(), Replicator: replicator{n}, Status: status{n},
 		Conf: n.fourLetterConf, Version: fourletter.Version(n.cfg.Revision, n.cfg.Built),
 		TickTime: c.TickTime, SyncLimit: c.SyncLimit,
 		MinSessionTimeout: c.MinSessionTimeout, MaxSessionTimeout: c.MaxSessionTimeout,
@@ -301,6 +303,7 @@ func (n *Node) serverConfig() server.Config {
 		EnforceQuota:      c.EnforceQuota,
 		LinearizableReads: c.LinearizableReads,
 		Digest:            c.Digest,
+		Electorate:        n.judges(), Repair: n.repair,
 		Secure:            n.secureConfig(),
 		ExtendedTypes:     c.ExtendedTypes,
 		ContainerInterval: c.ContainerInterval, ContainersPerMinute: c.ContainersPerMinute,
@@ -415,23 +418,6 @@ func (n *Node) ClientAddr() net.Addr {
 		return nil
 	}
 	return (*l).Addr()
-}
-
-// mode is what operators call the server's state.
-func (n *Node) mode(state fle.State) string {
-	switch state {
-	case fle.Leading:
-		if n.conf.Standalone {
-			return "standalone"
-		}
-		return "leader"
-	case fle.Following:
-		return "follower"
-	case fle.Observing:
-		return "observer"
-	case fle.Looking:
-	}
-	return "looking"
 }
 
 // Applied returns the point up to which the tree has applied the history.

@@ -122,3 +122,20 @@ func (n *Node) fourLetterConf() fourletter.Conf {
 	out.MembershipVersion = n.ensemble().Version()
 	return out
 }
+
+// mode is what operators call the server's state.
+func (n *Node) mode(state fle.State) string {
+	switch state {
+	case fle.Leading:
+		if n.conf.Standalone {
+			return "standalone"
+		}
+		return "leader"
+	case fle.Following:
+		return "follower"
+	case fle.Observing:
+		return "observer"
+	case fle.Looking:
+	}
+	return "looking"
+}

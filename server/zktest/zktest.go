@@ -16,6 +16,7 @@ import (
 
 	"github.com/zabkeeper/zabkeeper/conf"
 	"github.com/zabkeeper/zabkeeper/fle"
+	"github.com/zabkeeper/zabkeeper/server"
 	"github.com/zabkeeper/zabkeeper/server/node"
 )
 
@@ -58,6 +59,7 @@ type Ensemble struct {
 	tb      testing.TB
 	servers []*Server
 	net     *network
+	damaged atomic.Bool // see Damage
 }
 
 // Server is one member, running or not.
@@ -70,7 +72,9 @@ type Server struct {
 	addrs    addresses
 	log      zerolog.Logger
 
-	free atomic.Int64 // see SetFree
+	free   atomic.Int64 // see SetFree
+	ending atomic.Bool  // the node may end by itself
+	damage damage
 
 	mu   sync.Mutex
 	disk *vfs.MemFS
@@ -97,11 +101,12 @@ func Start(tb testing.TB, n int, opts ...Option) *Ensemble {
 	}
 	for i := range n {
 		l := listeners[i]
-		e.servers = append(e.servers, &Server{
+		s := &Server{
 			ID: i + 1, ensemble: e, disk: vfs.NewCrashableMem(),
 			addrs: addresses{l[0].Addr().String(), l[1].Addr().String(), l[2].Addr().String()},
-			log:   newLogger(tb, o.level).With().Int("server", i+1).Logger(),
-		})
+		}
+		s.log = newLogger(tb, o.level, s).With().Int("server", s.ID).Logger()
+		e.servers = append(e.servers, s)
 	}
 	for i, s := range e.servers {
 		s.options = o
@@ -162,6 +167,7 @@ func (e *Ensemble) zooCfg(i int, o options) string {
 // start runs the server, on the given listeners or, at a restart, on new ones at the same ports.
 func (s *Server) start(tb testing.TB, listeners *[3]net.Listener) {
 	tb.Helper()
+	s.ending.Store(false)
 	if err := s.tryStart(tb, listeners); err != nil {
 		tb.Fatal(err)
 	}
@@ -188,7 +194,8 @@ func (s *Server) tryStart(tb testing.TB, listeners *[3]net.Listener) error {
 		Conf: cfg, Logger: s.log, FS: roomyFS{s.disk, s},
 		Revision: strings.Repeat("0", 40), Built: time.Unix(0, 0),
 		MaintainEvery: 50 * time.Millisecond, SpaceEvery: 20 * time.Millisecond, CertificatesEvery: 20 * time.Millisecond,
-		Fatal:          func(err error) { tb.Errorf("server %d: fatal: %v", s.ID, err) },
+		Fatal:          s.fatal,
+		Tree:           func(t server.Store) server.Store { return damagedTree{t, &s.damage} },
 		ClientListener: listeners[0], QuorumListener: listeners[1], ElectionListener: listeners[2],
 		Dial: s.ensemble.net.dialer(s),
 	})
@@ -205,7 +212,7 @@ func (s *Server) watch(n *node.Node) {
 	err := n.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.node == n {
+	if s.node == n && !s.ending.Load() {
 		s.ensemble.tb.Errorf("server %d ended by itself: %v", s.ID, err)
 	}
 }
@@ -227,6 +234,7 @@ func (s *Server) take() *node.Node {
 	defer s.mu.Unlock()
 	n := s.node
 	s.node = nil
+	s.ending.Store(true)
 	return n
 }
 
@@ -425,23 +433,4 @@ func Eventually(tb testing.TB, what string, ready func() error) {
 		}
 		<-tick.C
 	}
-}
-
-// silent keeps the client library quiet.
-type silent struct{}
-
-func (silent) Printf(string, ...any) {}
-
-// newLogger writes the servers' log to the test's.
-func newLogger(tb testing.TB, level zerolog.Level) zerolog.Logger {
-	tb.Helper()
-	w := zerolog.ConsoleWriter{Out: logWriter{tb}, NoColor: true, TimeFormat: "15:04:05.000"}
-	return zerolog.New(w).Level(level).With().Timestamp().Logger()
-}
-
-type logWriter struct{ tb testing.TB }
-
-func (w logWriter) Write(p []byte) (int, error) {
-	w.tb.Log(strings.TrimRight(string(p), "\n"))
-	return len(p), nil
 }
