@@ -37,6 +37,9 @@ type Machine struct {
 	notify   int     // ticks left until the proposal is repeated
 	interval int     // of the repetition; doubles
 	looked   int     // ticks since Look
+	// answered are the servers without a vote that have had an answer in this tick: two that are none for
+	// each other would answer for ever.
+	answered quorum.Set
 
 	out     map[quorum.SID]Notification
 	outcome *Outcome
@@ -166,6 +169,7 @@ func (m *Machine) enterRound(proposal Vote) {
 // propose makes v this server's vote and tells all voters.
 func (m *Machine) propose(v Vote) {
 	m.proposal = v
+	m.answered = quorum.Set{}
 	m.finalize = 0
 	m.notify = m.interval
 	if m.trusted() && v.Leader != quorum.None {
@@ -257,6 +261,7 @@ func (m *Machine) Tick() {
 		return
 	}
 	m.looked++
+	m.answered = quorum.Set{}
 	if m.cfg.CutOffTicks > 0 && m.looked >= m.cfg.CutOffTicks && !m.cutOff &&
 		m.reachable.And(m.voters) != (quorum.Set{}) && !m.reachesQuorum() {
 		m.standBack()

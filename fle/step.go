@@ -30,9 +30,9 @@ func (m *Machine) Step(n Notification) {
 	switch n.State {
 	case Looking:
 		m.stepLooking(n)
-	case Following, Leading:
+	case Following, Leading, Observing:
+		// Who observes and is a voter here has not heard of the configuration that makes it one.
 		m.stepSettled(n)
-	case Observing:
 	}
 }
 
@@ -41,10 +41,15 @@ func (m *Machine) answer(n Notification) {
 	if n.State != Looking {
 		return
 	}
-	// A worse vote of the same round comes from a server that has not heard ours.
+	// A worse vote of the same round comes from a server that has not heard ours, unless ours is for
+	// nobody who could lead: then it has, and they would answer each other for ever.
 	behind := m.state == Looking && (n.Round < m.round ||
-		n.Round == m.round && m.proposal.Compare(n.Vote) > 0)
-	if m.state != Looking || behind || !m.voters.Has(n.From) {
+		n.Round == m.round && m.proposal.Zxid != zxid.Untrusted && better(m.view, m.proposal, n.Vote))
+	switch {
+	case m.state != Looking, behind:
+		m.tell(n.From)
+	case !m.voters.Has(n.From) && !m.answered.Has(n.From):
+		m.answered.Add(n.From)
 		m.tell(n.From)
 	}
 }
@@ -148,15 +153,15 @@ func (m *Machine) stepSettled(n Notification) {
 }
 
 // established reports whether a quorum follows the leader that b names, and the leader
-// says so too.
+// says so too. To lead takes a quorum of both configurations. To join somebody who leads one of the
+// committed configuration is enough: what was seen beyond that may have come to nothing, so that no
+// quorum of it will ever follow anybody, and only the leader can tell this server so.
 func (m *Machine) established(bs ballots, b ballot) bool {
-	if !m.view.HasQuorum(bs.supporters(m.voters, b)) {
-		return false
-	}
+	supporters := bs.supporters(m.voters, b)
 	if b.vote.Leader == m.cfg.Self {
-		return b.round == m.round && !m.abstains()
+		return m.view.HasQuorum(supporters) && b.round == m.round && !m.abstains()
 	}
-	return bs.ledBy(b.vote.Leader)
+	return !m.view.IsZero() && m.view.Committed.Verifier().HasQuorum(supporters) && bs.ledBy(b.vote.Leader)
 }
 
 // tryFinish looks whether this round's votes make a quorum for the proposal, and then ends

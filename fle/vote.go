@@ -17,9 +17,19 @@ func (v Vote) Compare(w Vote) int {
 }
 
 // better reports whether v is to replace cur: it names a server that may lead at all, and
-// it is strictly greater.
-func better(q quorum.Verifier, v, cur Vote) bool {
-	return q.Weight(v.Leader) > 0 && v.Compare(cur) > 0
+// it is strictly greater. Of two equal histories that of a voter of the committed configuration counts
+// more: somebody whose vote is needed may not have heard of another one, and would never vote for whoever
+// is a voter there alone.
+func better(m quorum.Membership, v, cur Vote) bool {
+	if m.Weight(v.Leader) <= 0 {
+		return false
+	}
+	if m.Pending() && v.Epoch == cur.Epoch && v.Zxid == cur.Zxid && m.Weight(cur.Leader) > 0 {
+		if now, was := m.Committed.Verifier().Weight(v.Leader) > 0, m.Committed.Verifier().Weight(cur.Leader) > 0; now != was {
+			return now
+		}
+	}
+	return v.Compare(cur) > 0
 }
 
 // ballot is the last word of one server in an election.

@@ -1,12 +1,15 @@
 package peer_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 
 	"github.com/zabkeeper/zabkeeper/fle"
 	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/quorum/peer"
+	"github.com/zabkeeper/zabkeeper/zab"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
 
 // What another server knows to be committed is taken over, on disk first, by a server that looks for a leader, if
@@ -43,4 +46,44 @@ func TestNewerConfiguration(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An observer helps to complete the reconfiguration that makes it a voter, of which it has not heard: its
+// leader cannot begin without it, and it is elected to follow as an observer again and again (spec
+// zab-and-election 15.6, hazard H-82).
+func TestObserverIsEnlisted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, quorum.SetOf(3), 1, 2, 3)
+		w.tweak = func(c *peer.Config) { c.Reconfigurable = true }
+		const version = zxid.ID(0x100000001)
+		first := w.ensemble.WithVersion(version - 1)
+		next := ensembleOf(t, quorum.Set{}, 1, 3).WithVersion(version)
+		for _, m := range w.all() {
+			epoch := zxid.Epoch(1)
+			step := &zab.Persist{
+				Token: 1, Promise: &zab.Promise{Epoch: epoch, Leader: 2}, Current: &epoch,
+				Cluster: quorum.ClusterID{1}, Membership: quorum.Stable(first),
+			}
+			if m.sid != 3 { // the leader ended before it could say that this is committed
+				step.Append = []zab.Entry{zab.NewEntry(zxid.Point{}, version, []byte(next.String()))}
+				step.Membership.Seen = next
+			}
+			log := openLog(t, m.disk, m.sid)
+			if err := log.Apply(step); err != nil {
+				t.Fatal(err)
+			}
+			if err := log.Close(); err != nil {
+				t.Fatal(err)
+			}
+			m.start()
+		}
+		for _, m := range w.all() {
+			eventually(t, fmt.Sprintf("server %v knows of the configuration", m.sid), func() error {
+				if got := m.log.Durable().Membership; !got.Equal(quorum.Stable(next)) {
+					return fmt.Errorf("it knows of %v, %v", got.Committed, got.Seen)
+				}
+				return nil
+			})
+		}
+	})
 }

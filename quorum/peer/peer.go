@@ -42,6 +42,9 @@ type Peer struct {
 	needSnap bool
 	// spoilt is set from Repair until a snapshot is installed.
 	spoilt bool
+	// enlisted is set when the last leader needed the vote of this server, which knows itself as an
+	// observer: a configuration that makes it a voter waits for just that (spec zab-and-election 15.6).
+	enlisted bool
 	// heard is the highest epoch that somebody is known to have promised.
 	heard zxid.Epoch
 	// lookingSince is when the current search for a leader began.

@@ -33,6 +33,7 @@ type learner interface {
 	SnapshotStaged(at zxid.Point)
 	SnapshotFailed()
 	NeedSnap() bool
+	Enlisted() bool
 }
 
 // tenure is one instance of a role: from the end of an election to the return to
@@ -87,6 +88,9 @@ const stopping = "this server is stopping"
 
 func (p *Peer) newTenure(ctx context.Context, outcome *fle.Outcome) (*tenure, error) {
 	p.generation++
+	if p.enlisted && outcome.State == fle.Observing {
+		outcome.State = fle.Following
+	}
 	t := &tenure{
 		p: p, generation: p.generation, outcome: outcome, began: time.Now(),
 		links:   make(map[quorum.SID]uint64),
@@ -412,6 +416,7 @@ func (t *tenure) close(failed bool) error {
 	if t.learner != nil {
 		p.cfg.Transport.Hangup(t.link)
 		p.needSnap = t.learner.NeedSnap() || t.noPoint
+		p.enlisted = t.learner.Enlisted()
 	}
 	t.writer.Close()
 	if !failed {

@@ -1,0 +1,157 @@
+package fle_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/zabkeeper/zabkeeper/fle"
+	"github.com/zabkeeper/zabkeeper/quorum"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
+)
+
+// votersAt makes an ensemble of voters.
+func votersAt(t *testing.T, version zxid.ID, sids ...quorum.SID) *quorum.Ensemble {
+	t.Helper()
+	var members []quorum.Member
+	for _, sid := range sids {
+		members = append(members, quorum.Member{
+			SID: sid, Quorum: []quorum.HostPorts{{Host: fmt.Sprintf("s%d", sid), QuorumPort: 2888, ElectionPort: 3888}},
+		})
+	}
+	e, err := quorum.NewEnsemble(version, members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// A server that has logged a reconfiguration which came to nothing elsewhere finds the leader of the
+// others, though no quorum of the configuration that it has seen follows anybody: 2 and 4 are that quorum,
+// and both look for a leader. To elect somebody it needs both quorums all the same (spec zab-and-election 3.7; hazard H-82).
+func TestAbandonedConfiguration(t *testing.T) {
+	const seen = zxid.ID(0x800000007)
+	elect := func(state fle.State) *fle.Outcome {
+		m := fle.New(fle.Config{
+			Self:       2,
+			Membership: quorum.Membership{Committed: votersAt(t, 0x100000000, 1, 2, 3), Seen: votersAt(t, seen, 2, 4)},
+			// Long enough that nothing but messages ends the election.
+			FinalizeTicks: 100, MinNotifyTicks: 100, MaxNotifyTicks: 100,
+		})
+		m.Look(fle.Vote{Leader: 2, Zxid: seen + 1, Epoch: 8})
+		leader := fle.Vote{Leader: 3, Zxid: 0x600000015, Epoch: 9}
+		for _, from := range []quorum.SID{1, 3} {
+			n := fle.Notification{From: from, To: 2, State: state, Vote: leader, Round: 25}
+			if from == 3 && state == fle.Following {
+				n.State = fle.Leading
+			}
+			m.Step(n)
+		}
+		return m.Ready().Outcome
+	}
+	if got := elect(fle.Following); got == nil || got.State != fle.Following || got.Vote.Leader != 3 {
+		t.Errorf("3 leads 1 and 3: got %+v, want to follow it", got)
+	}
+	if got := elect(fle.Looking); got != nil {
+		t.Errorf("1 and 3 vote for 3: got %+v, though a quorum of {2 4} is missing", got)
+	}
+}
+
+// Of two servers with the same history one that is a voter of the committed configuration already is
+// elected: 3 has not heard of the one that makes 2 a voter, and its vote is needed (hazard H-82).
+func TestCandidateOfBothConfigurations(t *testing.T) {
+	was, next := votersAt(t, 0x700000011, 1, 3), votersAt(t, 0x80000004c, 1, 2, 3)
+	known := []quorum.Membership{1: {Committed: was, Seen: next}, 2: {Committed: was, Seen: next}, 3: quorum.Stable(was)}
+	votes := []fle.Vote{
+		1: {Leader: 1, Zxid: 0x80000004d, Epoch: 9}, 2: {Leader: 2, Zxid: 0x80000004d, Epoch: 9}, 3: {Leader: 3, Zxid: 0x800000033, Epoch: 8},
+	}
+	machines := make([]*fle.Machine, 4)
+	for sid := quorum.SID(1); sid <= 3; sid++ {
+		machines[sid] = fle.New(fle.Config{Self: sid, Membership: known[sid], FinalizeTicks: 2, MinNotifyTicks: 50, MaxNotifyTicks: 100})
+		machines[sid].Look(votes[sid])
+	}
+	leaders := make([]quorum.SID, 4)
+	for range 400 {
+		for sid := 1; sid <= 3; sid++ {
+			rd := machines[sid].Ready()
+			if rd.Outcome != nil {
+				leaders[sid] = rd.Outcome.Vote.Leader
+			}
+			for _, n := range rd.Messages {
+				machines[n.To].Step(n)
+			}
+			machines[sid].Tick()
+		}
+	}
+	for sid := 1; sid <= 3; sid++ {
+		if leaders[sid] != 1 {
+			t.Errorf("server %d has elected %v, want 1", sid, leaders[sid])
+		}
+	}
+}
+
+// Who observes counts where it is a voter: it cannot have heard of a configuration that is not committed.
+func TestObserverThatIsVoterElsewhere(t *testing.T) {
+	m := fle.New(fle.Config{
+		Self: 1, Membership: quorum.Membership{Committed: votersAt(t, 0x100000000, 1), Seen: votersAt(t, 0x100000005, 1, 2)},
+		FinalizeTicks: 100, MinNotifyTicks: 100, MaxNotifyTicks: 100,
+	})
+	own := fle.Vote{Leader: 1, Zxid: 0x100000005, Epoch: 1}
+	m.Look(own)
+	m.Reach(2, true)
+	m.Step(fle.Notification{From: 2, To: 1, State: fle.Observing, Vote: own, Round: m.Round()})
+	if got := m.Ready().Outcome; got == nil || got.State != fle.Leading {
+		t.Errorf("1 and 2 vote for 1: got %+v, want 1 to lead", got)
+	}
+}
+
+// Servers that have nothing to tell each other come to rest, whoever is a voter for whom.
+func TestNobodyAnswersForEver(t *testing.T) {
+	three := votersAt(t, 0, 1, 2, 3)
+	observer, err := quorum.NewEnsemble(0, append(three.Members(), quorum.Member{
+		SID: 4, Role: quorum.Observer, Quorum: []quorum.HostPorts{{Host: "s4", QuorumPort: 2888, ElectionPort: 3888}},
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name    string
+		voter   *quorum.Ensemble // as server 1 knows it
+		other   *quorum.Ensemble // as server 4 knows it
+		abstain bool
+	}{
+		{"an observer and a voter", observer, observer, false},
+		{"an observer and a voter that does not stand", observer, observer, true},
+		{"who is to join and a voter that does not stand", three, votersAt(t, 0, 1, 2, 3, 4), true},
+		{"two that have no vote for each other", votersAt(t, 0, 1, 5), votersAt(t, 0, 4, 6), false},
+	}
+	for _, tt := range tests {
+		a := fle.New(fle.Config{Self: 1, Membership: quorum.Stable(tt.voter), FinalizeTicks: 10, MinNotifyTicks: 10, MaxNotifyTicks: 10})
+		b := fle.New(fle.Config{Self: 4, Membership: quorum.Stable(tt.other), FinalizeTicks: 10, MinNotifyTicks: 10, MaxNotifyTicks: 10})
+		if tt.abstain {
+			a.Abstain(1000)
+		}
+		a.Look(fle.Vote{Leader: 1, Zxid: 0x100000001, Epoch: 1})
+		b.Look(fle.Vote{Leader: 4, Zxid: 0x100000001, Epoch: 1})
+		a.Reach(4, true)
+		b.Reach(1, true)
+		said := 0
+		for busy := true; busy && said < 100; {
+			busy = false
+			for _, n := range append(a.Ready().Messages, b.Ready().Messages...) {
+				switch n.To {
+				case 1:
+					a.Step(n)
+				case 4:
+					b.Step(n)
+				default:
+					continue
+				}
+				busy = true
+				said++
+			}
+		}
+		if said > 12 {
+			t.Errorf("%s: no end after %d notifications", tt.name, said)
+		}
+	}
+}
