@@ -45,6 +45,7 @@ type primary struct {
 	tick       func()
 	queue      []request
 	moving     bool
+	planning   bool // a change of the ensemble is being judged
 }
 
 // request is what a server asks of the leader.
@@ -188,7 +189,7 @@ func (a *applier) forwarded(from quorum.SID, msgs []zab.Message) {
 
 func (a *applier) prepareSoon() {
 	l := a.primary
-	if l == nil || !l.ready || l.moving || len(l.queue) == 0 {
+	if l == nil || !l.ready || l.moving || l.planning || len(l.queue) == 0 {
 		return
 	}
 	l.moving = true
@@ -214,7 +215,7 @@ func (a *applier) prepare(l *primary) {
 		}
 		first, txns = l.next, nil
 	}
-	for n := 0; n < prepareBatch && len(l.queue) > 0; n++ {
+	for n := 0; n < prepareBatch && len(l.queue) > 0 && !l.planning; n++ {
 		r := l.queue[0]
 		if r.kind == zab.Request && !leader.CanPropose() {
 			break
@@ -238,6 +239,11 @@ func (a *applier) prepare(l *primary) {
 			panic("sim: a request was damaged on its way")
 		}
 		if !l.admit(&r, &req) {
+			continue
+		}
+		if req.Op == proto.OpReconfig {
+			flush()
+			a.reconfigure(l, &req)
 			continue
 		}
 		txn := l.prep.Prepare(&req, l.next, a.p.wallClock())
@@ -266,5 +272,8 @@ func decodeRequest(b []byte) (znode.Request, bool) {
 	r := znode.Request{Session: proto.SessionID(c.Long()), Cxid: proto.Xid(c.Int()), Op: proto.Op(c.Int()), Timeout: c.Int()}
 	r.Body = c.Buffer()
 	r.IDs = []proto.ID{{Scheme: "world", ID: "anyone"}}
+	if r.Op == proto.OpReconfig {
+		r.IDs = append(r.IDs, znode.SuperID())
+	}
 	return r, c.Err() == nil
 }

@@ -33,10 +33,21 @@ func (s *simulation) converge() {
 	}
 }
 
+// present returns the servers that take part to the end.
+func (s *simulation) present() []*server {
+	var out []*server
+	for _, v := range s.servers {
+		if !v.absent {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
 // leaderless says why nobody leads.
 func (s *simulation) leaderless() string {
 	why := ""
-	for _, v := range s.servers {
+	for _, v := range s.present() {
 		p := v.proc
 		if p.alive() && p.tenure != nil && p.tenure.outcome.State == fle.Leading && p.tenure.phase == zab.Broadcast {
 			return ""
@@ -58,7 +69,7 @@ func (s *simulation) unanswered() string {
 // tree.
 func (s *simulation) unsettled() string {
 	var leader *process
-	for _, v := range s.servers {
+	for _, v := range s.present() {
 		p := v.proc
 		if !p.alive() || p.tenure == nil || p.tenure.phase != zab.Broadcast {
 			return fmt.Sprintf("server %v is %s", v.sid, p.role())
@@ -73,8 +84,11 @@ func (s *simulation) unsettled() string {
 	if leader == nil {
 		return "nobody leads"
 	}
-	for _, v := range s.servers {
+	for _, v := range s.present() {
 		p := v.proc
+		if !p.members.Equal(leader.members) || p.members.Pending() {
+			return fmt.Sprintf("server %v goes by the members %s, the leader by %s", v.sid, describeMembers(p.members), describeMembers(leader.members))
+		}
 		if p.tenure.machine.Epoch() != leader.tenure.machine.Epoch() {
 			return fmt.Sprintf("server %v follows epoch %d", v.sid, p.tenure.machine.Epoch())
 		}
@@ -90,13 +104,14 @@ func (s *simulation) unsettled() string {
 
 // final compares everything once more, from scratch, at the end.
 func (o *oracle) final() {
+	o.finalMembers()
 	if orphans := o.ref.orphans(); orphans != "" {
 		o.s.fail(sessionOrder, "in the end there is %s", orphans)
 	}
 	if o.acked > o.applied0().ID {
 		o.s.fail(committedDurability, "%v was acknowledged, the history ends at %v", o.acked, o.applied0())
 	}
-	for _, v := range o.s.servers {
+	for _, v := range o.s.present() {
 		if why := v.proc.app.tree.differs(o.ref); why != "" {
 			o.s.fail(agreement, "server %v, in the end: %s", v.sid, why)
 		}

@@ -36,12 +36,13 @@ const (
 	FaultRead                  // the disk fails to be read at the start
 	FaultClock                 // the time of day jumps
 	FaultWipe                  // a voter comes back with an empty disk
+	FaultMembers               // somebody asks for other members
 	numFaults
 )
 
 var faultNames = [numFaults]string{
 	"kill", "power", "point", "sync", "room", "torn", "isolate", "camps", "oneway", "bridge", "ring", "hub", "flap", "reset",
-	"delay", "loss", "slow", "pause", "slowdisk", "write", "fsync", "full", "read", "clock", "wipe",
+	"delay", "loss", "slow", "pause", "slowdisk", "write", "fsync", "full", "read", "clock", "wipe", "members",
 }
 
 // String prints the name.
@@ -65,6 +66,8 @@ type Counts struct {
 	Syncs, Diffs, Truncs, Snaps, Cuts int
 	// Sessions that were Moved to another connection, that have Expired.
 	Moved, Expired int
+	// Reconfigurations that were committed, that were Refused, leaderships that were handed on by one.
+	Reconfigurations, Refused, Inherited int
 	// Crashes of processes, for whatever reason.
 	Crashes int
 	// Faults by kind.
@@ -84,6 +87,9 @@ func (c *Counts) Add(o *Counts) {
 	c.Cuts += o.Cuts
 	c.Moved += o.Moved
 	c.Expired += o.Expired
+	c.Reconfigurations += o.Reconfigurations
+	c.Refused += o.Refused
+	c.Inherited += o.Inherited
 	c.Crashes += o.Crashes
 	for i, n := range o.Faults {
 		c.Faults[i] += n
@@ -93,9 +99,9 @@ func (c *Counts) Add(o *Counts) {
 // String prints the counts in two lines.
 func (c *Counts) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "elections %d, epochs %d, commits %d, acknowledged %d, synchronised %d (DIFF %d, TRUNC %d, SNAP %d), cuts %d, sessions moved %d, expired %d, crashes %d\nfaults:",
+	fmt.Fprintf(&b, "elections %d, epochs %d, commits %d, acknowledged %d, synchronised %d (DIFF %d, TRUNC %d, SNAP %d), cuts %d, sessions moved %d, expired %d, reconfigurations %d, refused %d, inherited %d, crashes %d\nfaults:",
 		c.Elections, c.Epochs, c.Commits, c.Acked, c.Syncs, c.Diffs, c.Truncs, c.Snaps, c.Cuts,
-		c.Moved, c.Expired, c.Crashes)
+		c.Moved, c.Expired, c.Reconfigurations, c.Refused, c.Inherited, c.Crashes)
 	for i, n := range c.Faults {
 		fmt.Fprintf(&b, " %v %d", Fault(i), n)
 	}

@@ -98,11 +98,11 @@ func (d *disk) format() {
 	d.model, d.maybe = model{promise: zab.Promise{Leader: quorum.None}}, nil
 }
 
-// wipe loses everything.
-func (d *disk) wipe() {
+// wipe loses everything. What a voter knew then counts for nothing until it has been taken in.
+func (d *disk) wipe(voter bool) {
 	d.life++
 	d.format()
-	d.amnesiac = true
+	d.amnesiac = voter
 }
 
 // seeded is a source of bytes for incarnations.
@@ -188,7 +188,7 @@ func (d *disk) work() {
 	for range n {
 		j := d.queue[0]
 		d.queue = d.queue[1:]
-		if d.breaks != FaultKill && d.breaks != FaultRead && j.step != nil && d.breakDown(p, j) {
+		if j.step != nil && d.failsWrites() && d.breakDown(p, j) {
 			return
 		}
 		switch err := d.write(j); {
@@ -207,6 +207,9 @@ func (d *disk) work() {
 		p.drained()
 	}
 }
+
+// failsWrites reports whether the next step fails.
+func (d *disk) failsWrites() bool { return d.breaks != FaultKill && d.breaks != FaultRead }
 
 // write writes one job durably and moves the model.
 func (d *disk) write(j job) error {
@@ -249,6 +252,9 @@ func (d *disk) logged(p *zab.Persist) {
 	}
 	if p.Current != nil {
 		d.s.trace(srv, line{label: labelSetCurrent, n: int64(*p.Current)})
+	}
+	if m := p.Membership; !m.IsZero() {
+		d.s.trace(srv, line{label: labelConfigured, point: zxid.Point{ID: m.Seen.Version()}, n: int64(m.Committed.Version()), set: m.Voters()})
 	}
 }
 

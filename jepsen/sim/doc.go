@@ -22,6 +22,13 @@
 // which are small so that every way of synchronising occurs, the pace of the clients, and which kinds of
 // faults there are.
 //
+// A third of the ensembles change while they run. Clients ask the leader, with a version that they expect
+// or without, for servers to join, to leave (the leader among them), to become observers or participants,
+// to move, for groups and weights, or for a whole new list. Beside the members there are servers that are
+// none yet; all of them learn of configurations from the log and from the election, keep the committed ones
+// in their configuration files, and come back with old ones. process.members is what a server believes; who
+// has a vote in truth is what the oracle knows (configs), and nobody else.
+//
 // # Time, network, disk
 //
 // Every delay is drawn from the one random source, and every event goes through one
@@ -49,9 +56,14 @@
 // After every step, each under its number of spec hazards 12 and its name: I-01 to I-20, as
 // Invariants lists them with where they are checked. When the faults stop, somebody must lead (L-1),
 // writes must be answered (L-2), and every server must serve and have everything (L-3), each within a
-// bounded virtual time; in the end logs and trees are compared from scratch. A panic of a machine, a
-// step that the log refuses, a stale answer to a sync and a disk error that is survived are
-// violations too (S-1 to S-5). Members do not change, so that I-19 holds what little there is.
+// bounded virtual time; in the end logs, trees and memberships are compared from scratch. A panic of a
+// machine, a step that the log refuses, a stale answer to a sync, a disk error that is survived and an
+// election that talks without end are violations too (S-1 to S-6).
+//
+// What is committed must be held by quorums of every configuration that has a say in it, a new epoch must
+// be promised and accepted by them, and a configuration that a server takes for committed must be (I-16,
+// I-19). Of an ensemble that changes some servers may stay away for good when the faults end, as long as
+// those quorums are left: L-1 to L-3 hold for the others.
 //
 // # The trace
 //

@@ -117,27 +117,44 @@ func (a *act) jump() {
 // taken for its old self (design "Empty, wiped and duplicated members").
 func (a *act) wipe() {
 	v := a.v
-	others := a.ensemble.Voters()
-	others.Remove(v.sid)
-	if !a.ensemble.Verifier().HasQuorum(others) {
-		return // what it knew would be lost for good
-	}
-	for x := range a.ensemble.Voters().All() {
-		for y := range a.ensemble.Voters().All() {
-			d := a.server(y).disk
-			if x != y && (d.amnesiac || a.server(x).disk.model.remembers(y) != d.model.incarnation) {
-				return
-			}
-		}
-	}
-	if v.disk.maybe != nil {
+	if !a.dispensable(v) {
 		return
 	}
 	v.proc.crash(true)
 	v.disk.maybe = nil
 	a.note(FaultWipe, v, "")
-	v.disk.wipe()
+	v.disk.wipe(a.oracle.configs.inForce().ensemble.Voters().Has(v.sid))
 	a.restartLater(v, a.between(50*time.Millisecond, 2*time.Second))
+}
+
+// dispensable reports whether nothing would be lost for good with what a server knows, by the
+// configuration in force, of which everybody knows who has a vote in it, and the server itself.
+func (a *act) dispensable(v *server) bool {
+	force := a.oracle.configs.inForce()
+	voters := force.ensemble.Voters()
+	others := voters
+	others.Remove(v.sid)
+	if v.disk.maybe != nil || !force.ensemble.Verifier().HasQuorum(others) || !v.knows(force) || v.file.Version() < force.at {
+		return false
+	}
+	for x := range voters.All() {
+		if !a.server(x).knows(force) {
+			return false
+		}
+		for y := range voters.All() {
+			d := a.server(y).disk
+			if x != y && (d.amnesiac || a.server(x).disk.model.remembers(y) != d.model.incarnation) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// knows reports whether a server has a configuration on disk as the committed one, and no other.
+func (srv *server) knows(c config) bool {
+	m := srv.disk.model.members
+	return srv.disk.maybe == nil && (m.IsZero() && c.at == 0 || !m.IsZero() && !m.Pending() && m.Committed.Version() >= c.at)
 }
 
 // endFaults repairs everything.
@@ -145,6 +162,7 @@ func (s *simulation) endFaults() {
 	s.trace(nil, line{label: labelCalm})
 	s.calm = true
 	s.net.heal()
+	s.takeAway()
 	for _, v := range s.servers {
 		v.slow, v.disk.slow, v.disk.breaks = 1, 1, 0
 		v.pausedUntil = min(v.pausedUntil, s.now)

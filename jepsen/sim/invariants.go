@@ -40,6 +40,7 @@ const (
 	syncFreshness        = "SyncFreshness"
 	stepRefused          = "StepRefused"
 	failsSafe            = "FailsSafe"
+	quietElection        = "QuietElection"
 	noPanic              = "Panic"
 )
 
@@ -60,10 +61,10 @@ var invariants = []Invariant{
 	{"I-13", ackMeansDurable, "at every ACK, ACKEPOCH and LEADERINFO, and at every start"},
 	{"I-14", stateIsFold, "behind every batch that is applied, and in the end from scratch"},
 	{"I-15", sessionOrder, "at every reply and every transaction of a session"},
-	{"I-16", quorumIntersection, "at every commit of a leader"},
+	{"I-16", quorumIntersection, "at every commit of a leader and establishment of an epoch, by every configuration that has a say"},
 	{"I-17", messageLegal, "at every message that arrives, by an automaton for each link"},
 	{"I-18", commitConsistent, "at every proposal and commit of a leader"},
-	{"I-19", configMonotony, "at every step on disk"},
+	{"I-19", configMonotony, "at every step on disk, proposal and commit of a configuration, and in the end"},
 	{"I-20", noReplyWithoutCommit, "at every reply and every first apply"},
 	{"L-1", electionSettles, "after the faults: somebody establishes an epoch"},
 	{"L-2", progress, "after the faults: writes are answered"},
@@ -73,6 +74,7 @@ var invariants = []Invariant{
 	{"S-2", stepRefused, "at every step on disk: the log never refuses what a role wants"},
 	{"S-3", failsSafe, "at every disk error: the process ends with the documented message, and nothing more is taken"},
 	{"S-4", noPanic, "always"},
+	{"S-6", quietElection, "at every notification: servers do not answer each other for ever"},
 }
 
 // Invariants lists what is checked, in the order of the specification.

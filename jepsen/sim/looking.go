@@ -13,7 +13,8 @@ import (
 // look begins an election.
 func (p *process) look() {
 	d := p.durable()
-	for sid := range p.s.ensemble.Voters().All() {
+	p.remember(d.Latest(quorum.Stable(p.file)))
+	for sid := range p.members.Voters().All() {
 		p.judge(sid, &d)
 	}
 	own := fle.Vote{Leader: p.sid, Zxid: d.History.Last().ID, Epoch: d.Current}
@@ -21,6 +22,7 @@ func (p *process) look() {
 		own.Zxid = zxid.Untrusted
 	}
 	p.looks++
+	p.own = own
 	p.s.trace(p.server, line{label: labelState, vote: &own, text: fle.Looking.String()})
 	p.fle.Look(own)
 	p.elected()
@@ -39,13 +41,33 @@ func (p *process) electionTick(look int) {
 	})
 }
 
-// elected carries out what the election wants, and ends it when it is over.
-func (p *process) elected() {
+// electionReady sends what the election wants to be sent.
+func (p *process) electionReady() fle.Ready {
 	rd := p.fle.Ready()
+	if len(rd.Messages) > 0 && !p.enrolled {
+		d := p.durable()
+		p.enrolled = !d.Cluster.IsZero()
+	}
 	for _, n := range rd.Messages {
+		if !p.enrolled {
+			n.Config = nil // it knows of configurations by hearsay, of whichever ensemble
+		}
 		p.s.net.notify(n)
 	}
-	if rd.Outcome != nil && p.tenure == nil && p.held == nil {
+	return rd
+}
+
+// elected carries out what the election wants, and ends it when it is over. What was found with a
+// membership that is not the newest does not count: the search begins anew.
+func (p *process) elected() {
+	rd := p.electionReady()
+	looking := p.tenure == nil && p.held == nil
+	for looking && rd.Newer != nil && p.s.changing {
+		p.adopt(rd.Newer)
+		p.fle.Look(p.own)
+		rd = p.electionReady()
+	}
+	if rd.Outcome != nil && looking {
 		p.s.counts.Elections++
 		p.s.trace(p.server, line{
 			label: labelElected, vote: &rd.Outcome.Vote, n: int64(rd.Outcome.Round), set: rd.Outcome.Supporters,
@@ -128,7 +150,7 @@ func (p *process) reachable(m message) {
 func (p *process) judge(sid quorum.SID, d *zab.Durable) {
 	strange := false
 	for _, k := range d.Known {
-		if k.SID == sid && !p.seen[sid].IsZero() && k.Incarnation != p.seen[sid] {
+		if k.SID == sid && !k.Gone && !p.seen[sid].IsZero() && k.Incarnation != p.seen[sid] {
 			strange = true
 		}
 	}

@@ -18,7 +18,7 @@ type model struct {
 	current     zxid.Epoch
 	known       []zab.Known
 	incarnation quorum.Incarnation
-	config      zxid.ID // version of the committed configuration
+	members     quorum.Membership // zero as long as nothing was written
 }
 
 func (m *model) last() zxid.Point {
@@ -65,7 +65,7 @@ func (m *model) apply(p *zab.Persist) {
 		m.known = p.Known
 	}
 	if !p.Membership.IsZero() {
-		m.config = p.Membership.Committed.Version()
+		m.members = p.Membership
 	}
 }
 
@@ -111,6 +111,8 @@ func (m *model) differs(d *zab.Durable) string {
 		return fmt.Sprintf("its log ends at %v, ended at %v", d.History.Last(), m.last())
 	case d.History.Base.ID < m.base.ID || !m.holds(d.History.Base):
 		return fmt.Sprintf("its log begins at %v, began at %v", d.History.Base, m.base)
+	case d.Membership.IsZero() != m.members.IsZero() || !m.members.IsZero() && !d.Membership.Equal(m.members):
+		return fmt.Sprintf("its membership is %s, was %s", describeMembers(d.Membership), describeMembers(m.members))
 	case !slices.Equal(d.Known, m.known):
 		return fmt.Sprintf("it knows %v, knew %v", d.Known, m.known)
 	case d.Untrusted:
@@ -142,6 +144,9 @@ func describe(p *zab.Persist) string {
 	}
 	if p.Known != nil {
 		out += fmt.Sprintf(" known %v", p.Known)
+	}
+	if !p.Membership.IsZero() {
+		out += " members " + describeMembers(p.Membership)
 	}
 	return out
 }

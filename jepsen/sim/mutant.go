@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/zab"
+	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
 
 // mutant is a deliberate bug of the driver, or the absence of any. Each stands for a
@@ -20,6 +22,7 @@ type mutant struct {
 	applyTwice     bool // apply an entry again behind the next one
 	noFence        bool // do not wait for, nor fence off, the steps of an ended role
 	forgetIntent   bool // do not complete the installation of a snapshot after a crash
+	countJoiner    bool // take the word of who joins before it was heard
 	durable        func(*process, *zab.Durable)
 }
 
@@ -33,6 +36,10 @@ var mutants = []mutant{
 	{name: "apply-twice", why: "an entry is applied twice (H-89)", applyTwice: true},
 	{name: "no-fence", why: "an old role's steps reach the disk of the next one (H-28)", noFence: true},
 	{name: "forget-intent", why: "a snapshot is half installed after a crash (H-92)", forgetIntent: true},
+	{name: "count-joiner", why: "who joins counts before it has the reconfiguration (H-81)", countJoiner: true},
+	{name: "forget-pending", why: "a reconfiguration that is not committed is completed by the old quorum (H-82)", durable: forgetPending},
+	{name: "config-early", why: "a configuration is in force as soon as it is seen (H-80)", durable: configEarly},
+	{name: "config-file", why: "a restart goes by the configuration file: who was removed still votes (H-79, H-83)", durable: configFile},
 	{name: "trust-wiped", why: "a wiped member counts as its old self (H-40)", durable: trustWiped},
 }
 
@@ -67,3 +74,45 @@ func loseEpoch(_ *process, d *zab.Durable) {
 
 // trustWiped forgets which stores were ever synchronised.
 func trustWiped(_ *process, d *zab.Durable) { d.Known = nil }
+
+// forgetPending forgets the configuration that was seen and is not committed.
+func forgetPending(_ *process, d *zab.Durable) {
+	if m := d.Membership; !m.IsZero() && m.Pending() {
+		d.Membership = quorum.Stable(m.Committed)
+	}
+}
+
+// configEarly takes it for committed.
+func configEarly(_ *process, d *zab.Durable) {
+	if m := d.Membership; !m.IsZero() && m.Pending() {
+		d.Membership = m.Settled()
+	}
+}
+
+// configFile believes in the members that the ensemble began with.
+func configFile(p *process, d *zab.Durable) {
+	if m := d.Membership; !m.IsZero() {
+		d.Membership = quorum.Stable(p.s.ensemble.WithVersion(m.Committed.Version()))
+	}
+}
+
+// expectJoiners notes who joins with what is proposed at a zxid.
+func (t *tenure) expectJoiners(at zxid.ID, next *quorum.Ensemble) {
+	t.joinAt, t.joining = at, quorum.Set{}
+	was := t.p.members.Voters()
+	for sid := range next.Voters().All() {
+		if t.links[sid] != nil && !was.Has(sid) {
+			t.joining.Add(sid)
+		}
+	}
+}
+
+// countJoiners lets the leader hear that those who join have what was just sent to them.
+func (t *tenure) countJoiners() {
+	joining := t.joining
+	t.joining = quorum.Set{}
+	for sid := range joining.All() {
+		t.leader.Step(zab.Message{Kind: zab.Ack, From: sid, Epoch: t.leader.Epoch(), Zxid: t.joinAt})
+		t.p.wake()
+	}
+}

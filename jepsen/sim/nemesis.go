@@ -15,8 +15,7 @@ type nemesis struct {
 	acts    int
 }
 
-// deed is a fault that the nemesis can do. Another fault, such as a change of members, is a row
-// more.
+// deed is a fault that the nemesis can do. Another fault is a row more.
 type deed struct {
 	fault  Fault
 	weight int
@@ -49,6 +48,7 @@ func deeds() []deed {
 		{FaultRead, 2, func(a *act) { a.breakDisk(FaultRead) }},
 		{FaultClock, 3, (*act).jump},
 		{FaultWipe, 5, (*act).wipe},
+		{FaultMembers, 45, (*act).members},
 	}
 }
 
@@ -56,12 +56,21 @@ func deeds() []deed {
 // without the others.
 func (n *nemesis) draw(rng *rand.Rand) {
 	for _, d := range deeds() {
-		if rng.IntN(4) > 0 {
-			n.weights[d.fault] = d.weight
-			n.total += d.weight
+		if d.fault != FaultMembers && rng.IntN(4) > 0 {
+			n.want(d.fault)
 		}
 	}
 	n.pause = time.Duration(300+rng.IntN(2000)) * time.Millisecond
+}
+
+// want lets a fault happen.
+func (n *nemesis) want(f Fault) {
+	for _, d := range deeds() {
+		if d.fault == f {
+			n.weights[f] = d.weight
+			n.total += d.weight
+		}
+	}
 }
 
 // act is one deed of the nemesis.

@@ -33,7 +33,14 @@ type letter struct {
 	any     bool
 	waiting bool
 	moving  bool
+	// since is when the second began in which said notifications were sent.
+	since time.Duration
+	said  int
 }
+
+// maxNotifications is how many notifications a server sends to another one in a second at most (S-6). It
+// answers votes, and repeats its own a few times.
+const maxNotifications = 100
 
 func newNetwork(s *simulation, n int) *network {
 	net := &network{s: s, n: n}
@@ -129,7 +136,8 @@ func (net *network) refresh(a, b int) {
 		a, b = b, a
 	}
 	p := net.pairs[a][b]
-	can := net.open(a, b) && net.s.servers[a-1].proc.alive() && net.s.servers[b-1].proc.alive()
+	x, y := net.s.servers[a-1], net.s.servers[b-1]
+	can := net.open(a, b) && x.proc.alive() && y.proc.alive() && (x.talks.Has(y.sid) || y.talks.Has(x.sid))
 	p.epoch++
 	epoch := p.epoch
 	if can == p.up {
@@ -185,6 +193,12 @@ func (net *network) repeat(from, to int) {
 // notify sends a notification; it replaces one that is still waiting.
 func (net *network) notify(n fle.Notification) {
 	slot := &net.slots[n.From][n.To]
+	if net.s.now-slot.since >= time.Second {
+		slot.since, slot.said = net.s.now, 0
+	}
+	if slot.said++; slot.said > maxNotifications {
+		net.s.fail(quietElection, "server %v tells %v of its vote %v more than %d times a second", n.From, n.To, n.Vote, maxNotifications)
+	}
 	net.s.trace(net.s.server(n.From), line{
 		label: labelVoteSent, peer: n.To, vote: &n.Vote, n: int64(n.Round), text: n.State.String(),
 	})

@@ -39,6 +39,8 @@ type oracle struct {
 	// closed is where sessions ended.
 	closed map[proto.SessionID]zxid.ID
 
+	configs configs
+
 	acked    zxid.ID // highest zxid that a client was told of
 	sessions int64   // ids given out
 	writes   int     // acknowledged since the faults stopped
@@ -60,6 +62,7 @@ func newOracle(s *simulation) *oracle {
 		holders:   map[zxid.Point]uint32{}, cxids: map[proto.SessionID]proto.Xid{}, closed: map[proto.SessionID]zxid.ID{},
 	}
 	o.changes = znode.NewChanges(o.ref)
+	o.configs = newConfigs(s.ensemble)
 	return o
 }
 
@@ -126,21 +129,29 @@ func (o *oracle) step(d *disk, p *zab.Persist) {
 			o.s.fail(committedDurability, "server %v: history %v..%v replaces one applied up to %v", d.sid, *p.Install, after.last(), at)
 		}
 	}
-	if c := p.Membership; !c.IsZero() && (c.Committed.Version() < m.config || c.Seen.Version() < c.Committed.Version()) {
-		o.s.fail(configMonotony, "server %v: configurations %v and %v, had %v", d.sid, c.Committed.Version(), c.Seen.Version(), m.config)
+	if !p.Membership.IsZero() {
+		o.configures(d, p)
 	}
 	if p.Promise != nil && p.Promise.Epoch < m.promise.Epoch || p.Current != nil && *p.Current < m.current {
 		o.s.fail(epochMonotony, "server %v: %s, had promised %d and was in %d", d.sid, describe(p), m.promise.Epoch, m.current)
 	}
 }
 
-// cut checks that no committed entry is cut off.
+// cut checks that no committed entry is cut off. Who has no vote may be told to cut what was committed
+// without it meanwhile, as long as it has not applied that: an observer is sent what was committed when it
+// came.
 func (o *oracle) cut(d *disk, to zxid.Point) {
 	o.s.counts.Cuts++
+	srv := o.s.server(d.sid)
+	votes := o.configs.inForce().ensemble.Voters().Has(d.sid)
 	for _, p := range d.model.entries {
-		if p.ID > to.ID && (o.agrees(p) || o.isDecided(p)) {
+		if p.ID <= to.ID {
+			continue
+		}
+		if (o.agrees(p) || o.isDecided(p)) && (votes || p.ID <= srv.proc.app.tree.at().ID) {
 			o.s.fail(committedDurability, "server %v cuts its log to %v, %v is committed", d.sid, to, p)
 		}
+		o.holders[p] &^= 1 << d.sid
 	}
 }
 
@@ -158,6 +169,7 @@ func (o *oracle) durable(d *disk) {
 	if d.amnesiac {
 		return
 	}
+	o.configs.took(d)
 	bit := uint32(1) << d.sid
 	for i := len(d.model.entries) - 1; i >= 0; i-- {
 		p := d.model.entries[i]
@@ -199,12 +211,14 @@ func (o *oracle) proposed(t *tenure, entries []zab.Entry) {
 // leads looks at a leader between two steps: whether it has just established its epoch (I1,
 // I10) and what it has committed (I16).
 func (o *oracle) leads(t *tenure) {
-	if t.leader.Phase() != zab.Broadcast {
-		return
-	}
 	e := t.leader.Epoch()
 	me := &reign{sid: t.p.sid, life: t.p.lives, generation: t.generation}
 	r, ok := o.reigns[e]
+	// What a leader commits last may be what ends it: a configuration without it.
+	ended := ok && t.leader.Phase() == zab.Stopped && r.sid == me.sid && r.life == me.life && r.generation == me.generation
+	if t.leader.Phase() != zab.Broadcast && !ended {
+		return
+	}
 	if !ok {
 		o.s.counts.Epochs++
 		o.s.trace(t.p.server, line{label: labelEstablish, n: int64(e), point: t.p.disk.model.last()})
@@ -214,6 +228,7 @@ func (o *oracle) leads(t *tenure) {
 			o.s.fail(leaderCompleteness, "server %v establishes epoch %d with %v, committed is %v",
 				t.p.sid, e, t.p.disk.model.last(), end)
 		}
+		o.establishes(t)
 		me.history = t.p.disk.model.last().ID
 		r = me
 		o.reigns[e] = r
@@ -235,7 +250,7 @@ func (o *oracle) leads(t *tenure) {
 	}
 }
 
-// decide checks that a quorum of voters holds what a leader commits (I16, I13).
+// decide checks that a quorum of every configuration in force holds what a leader commits (I16, I13).
 func (o *oracle) decide(t *tenure, z zxid.ID) {
 	p := zxid.Point{ID: z, Hash: o.made[z]}
 	if z.Epoch() != t.leader.Epoch() {
@@ -243,19 +258,14 @@ func (o *oracle) decide(t *tenure, z zxid.ID) {
 	}
 	var holders quorum.Set
 	if z > 0 {
-		for sid := range o.s.ensemble.Voters().All() {
-			if o.has(sid, p) {
-				holders.Add(sid)
-			}
-		}
-		if !o.s.ensemble.Verifier().HasQuorum(holders) {
-			o.s.fail(quorumIntersection, "server %v commits %v, which only %v hold", t.p.sid, p, holders)
-		}
+		holders = o.holding(p)
+		o.commits(t, p, holders)
 	}
 	o.s.trace(t.p.server, line{label: labelCommit, point: p, set: holders})
 	switch end := o.end(); {
 	case z > end.ID:
 		o.decided = append(o.decided, p)
+		o.configured(t, end.ID, z)
 	case !o.agrees(p) && !o.isDecided(p) && z > o.applied0().ID && z >= end.ID:
 		o.s.fail(prefixConsistency, "server %v commits %v, decided was %v", t.p.sid, p, end)
 	}
@@ -313,6 +323,7 @@ func (o *oracle) extend(p *process, e *zab.Entry) {
 	if err != nil {
 		o.s.fail(integrity, "committed %v does not decode: %v", e.ID, err)
 	}
+	o.reconfigured(&txn)
 	o.changes.Reset(o.ref)
 	o.changes.Apply(&txn)
 	o.ref.install(o.changes, e.Point())

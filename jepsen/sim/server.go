@@ -15,10 +15,13 @@ import (
 
 // server is a machine: a disk, and a process while it runs.
 type server struct {
-	s     *simulation
-	sid   quorum.SID
-	role  quorum.Role
-	disk  *disk
+	s    *simulation
+	sid  quorum.SID
+	disk *disk
+	// file is the ensemble that the configuration file names, talks are those with whom the process
+	// wants an election connection.
+	file  *quorum.Ensemble
+	talks quorum.Set
 	proc  *process // nil or dead while it is down
 	slow  float64  // factor on the delays of the loop
 	lives int
@@ -27,11 +30,12 @@ type server struct {
 	wall time.Duration
 	// pausedUntil is when the process goes on: until then nothing that it waits for happens.
 	pausedUntil time.Duration
+	absent      bool   // for good
 	sequence    uint64 // of its lines in the trace
 }
 
-func newServer(s *simulation, m quorum.Member) *server {
-	return &server{s: s, sid: m.SID, role: m.Role, disk: newDisk(s, m.SID), slow: 1, rate: 1}
+func newServer(s *simulation, sid quorum.SID, file *quorum.Ensemble) *server {
+	return &server{s: s, sid: sid, file: file, disk: newDisk(s, sid), slow: 1, rate: 1}
 }
 
 // process is one life of a server: what quorum/peer keeps in a Peer, and its loop.
@@ -54,6 +58,15 @@ type process struct {
 	looks      int // elections begun
 	// held is an election's outcome that has to wait.
 	held *fle.Outcome
+	own  fle.Vote // of this election
+
+	// members is the membership that everybody was told of last, heir who leads next without an
+	// election. enlisted: the last leader needs the vote of this server, which knows itself for an
+	// observer. enrolled: it belongs to an ensemble, whose configurations it may tell.
+	members  quorum.Membership
+	heir     quorum.SID
+	enlisted bool
+	enrolled bool
 
 	tenure  *tenure // nil while LOOKING
 	app     *applier
@@ -84,6 +97,8 @@ const (
 	evNoPoint
 	evSubmit
 	evPropose
+	evPlan
+	evReconfigure
 	evAnswer
 	evStreamDone
 	evStreamFailed
@@ -106,6 +121,7 @@ type message struct {
 	request     zab.Kind
 	data        []byte
 	point       zxid.Point
+	planning    *planning
 }
 
 // maxHelloMessages bounds what a learner may say before anybody listens.
@@ -116,13 +132,13 @@ var errCrashed = errors.New("sim: crashed")
 
 // start brings the server up: it recovers from disk as server/node does.
 func (srv *server) start() {
-	if srv.proc.alive() {
+	if srv.proc.alive() || srv.absent {
 		return
 	}
 	s := srv.s
 	srv.lives++
 	srv.pausedUntil = 0
-	p := &process{server: srv, seen: make([]quorum.Incarnation, len(s.ensemble.Members())+1)}
+	p := &process{server: srv, seen: make([]quorum.Incarnation, s.net.n+1), heir: quorum.None}
 	if !srv.disk.open() {
 		s.restartLater(srv, s.between(50*time.Millisecond, time.Second))
 		return
@@ -130,8 +146,9 @@ func (srv *server) start() {
 	srv.proc = p
 	p.app = newApplier(p, srv.disk.openTree())
 	p.reconcile()
+	p.members = p.membership()
 	p.fle = fle.New(fle.Config{
-		Self: srv.sid, Membership: p.membership(),
+		Self: srv.sid, Membership: p.members,
 		FinalizeTicks:  int(finalizeWait / electionTick),
 		MinNotifyTicks: int(minNotify / electionTick), MaxNotifyTicks: int(maxNotify / electionTick),
 		CutOffTicks: int(patience / electionTick),
@@ -143,17 +160,10 @@ func (srv *server) start() {
 			d.Incarnation, d.Promise.Epoch, d.Promise.Leader, d.Current, d.History.Base.ID, d.Committed, p.app.tree.at().ID, srv.rate),
 	})
 	p.replay(d)
-	for peer := 1; peer <= s.net.n; peer++ {
-		if peer != int(srv.sid) {
-			s.net.refresh(int(srv.sid), peer)
-		}
-	}
+	p.tell()
 	p.beginClients()
 	p.look()
 }
-
-// membership is what the server believes the ensemble to be.
-func (p *process) membership() quorum.Membership { return quorum.Stable(p.s.ensemble) }
 
 // reconcile brings tree and log to states that belong together.
 func (p *process) reconcile() {

@@ -16,13 +16,16 @@ func (t *tenure) settle() {
 		return
 	}
 	p := t.p
-	p.elected()
+	p.electionReady()
 	rd := t.machine.Ready()
 	for i := range rd.Events {
 		t.event(&rd.Events[i])
 	}
 	if t.leader != nil {
 		p.s.oracle.leads(t)
+	}
+	if !rd.Membership.IsZero() {
+		p.remember(rd.Membership)
 	}
 	t.persist(rd.Persist)
 	p.crashPoint()
@@ -47,6 +50,9 @@ func (t *tenure) settle() {
 	}
 	t.surface(rd.Requests)
 	t.enter(t.machine.Phase())
+	if t.leader != nil && p.s.mutant.countJoiner {
+		t.countJoiners()
+	}
 	if p.s.mutant.ackEarly && rd.Persist != nil {
 		t.persisted(message{generation: t.generation, token: rd.Persist.Token})
 		p.wake()
@@ -95,7 +101,8 @@ func (t *tenure) send(msgs []zab.Message) {
 		}
 		return
 	}
-	for sid := range t.p.s.ensemble.SIDs().All() {
+	for _, v := range t.p.s.servers {
+		sid := v.sid
 		var batch []zab.Message
 		for i := range msgs {
 			if msgs[i].To == sid {

@@ -13,26 +13,37 @@ import (
 const (
 	maxVoters    = 9
 	maxObservers = 3
+	maxSpares    = 3
 	maxWeight    = 9
 )
 
-// shape is an ensemble: how many voters, in which groups and of which weight, and how many observers.
-// It is written as the number of voters, or as the weights of the voters of each group, groups
-// separated by a slash, and behind a plus the number of observers:
+// shape is an ensemble: how many voters, in which groups and of which weight, how many observers, and how
+// many servers that are no members yet. It is written as the number of voters, or as the weights of the
+// voters of each group, groups separated by a slash, behind a plus the number of observers, and behind a
+// tilde that of spare servers:
 //
-//	5      7+2      2,1,1,0      1,1,1/1,1,1/1,1,0+1
+//	5      7+2      2,1,1,0      1,1,1/1,1,1/1,1,0+1      3+1~2
 type shape struct {
 	text      string
 	voters    int
 	weights   [][]int // by group; nil: majority
 	observers int
+	spares    int
 }
 
 // parseShape reads a shape.
 func parseShape(text string) (shape, error) {
 	sh := shape{text: text}
 	bad := func(what string) error { return fmt.Errorf("sim: shape %q: %s", text, what) }
-	voters, observers, with := strings.Cut(text, "+")
+	members, spares, with := strings.Cut(text, "~")
+	if with {
+		n, err := strconv.Atoi(spares)
+		if err != nil || n < 1 || n > maxSpares {
+			return shape{}, bad(fmt.Sprintf("between 1 and %d spare servers", maxSpares))
+		}
+		sh.spares = n
+	}
+	voters, observers, with := strings.Cut(members, "+")
 	if with {
 		n, err := strconv.Atoi(observers)
 		if err != nil || n < 0 || n > maxObservers {
@@ -106,14 +117,19 @@ func drawWeights(rng *rand.Rand, n int) string {
 	return strings.Join(weights, ",") + strings.Repeat(",0", max(0, 2-n))
 }
 
-// ensemble makes the membership that all servers start with.
+// withSpares adds servers that are no members.
+func (sh *shape) withSpares(n int) {
+	if n > 0 && sh.spares == 0 {
+		sh.spares = n
+		sh.text += "~" + strconv.Itoa(n)
+	}
+}
+
+// ensemble makes the membership that the ensemble starts with.
 func (sh *shape) ensemble() (*quorum.Ensemble, error) {
 	members := make([]quorum.Member, sh.voters+sh.observers)
 	for i := range members {
-		members[i] = quorum.Member{
-			SID:    quorum.SID(i + 1),
-			Quorum: []quorum.HostPorts{{Host: fmt.Sprintf("s%d", i+1), QuorumPort: 2888, ElectionPort: 3888}},
-		}
+		members[i] = place(quorum.SID(i+1), 0)
 		if i >= sh.voters {
 			members[i].Role = quorum.Observer
 		}
@@ -133,4 +149,37 @@ func (sh *shape) ensemble() (*quorum.Ensemble, error) {
 		return nil, fmt.Errorf("sim: shape %q: %w", sh.text, err)
 	}
 	return e, nil
+}
+
+// place makes a participant at one of its server's addresses.
+func place(sid quorum.SID, address int) quorum.Member {
+	return quorum.Member{
+		SID:    sid,
+		Quorum: []quorum.HostPorts{{Host: fmt.Sprintf("s%v", sid), QuorumPort: 2888 + address, ElectionPort: 3888 + address}},
+	}
+}
+
+// file makes what the configuration file of a server says: the ensemble as it begins and, if this is one
+// that may join, itself beside it.
+func (s *simulation) file(sid quorum.SID, rng *rand.Rand) *quorum.Ensemble {
+	if _, ok := s.ensemble.Member(sid); ok {
+		return s.ensemble
+	}
+	self := place(sid, 0)
+	if _, groups := s.ensemble.Verifier().(*quorum.Hierarchical); groups || rng.IntN(2) == 0 {
+		self.Role = quorum.Observer
+	}
+	e, err := quorum.NewEnsemble(0, append(s.ensemble.Members(), self), groupsOf(s.ensemble)...)
+	if err != nil {
+		panic(fmt.Sprintf("sim: file of server %v: %v", sid, err))
+	}
+	return e
+}
+
+// groupsOf returns the groups of an ensemble, none if majorities decide.
+func groupsOf(e *quorum.Ensemble) []quorum.Group {
+	if h, ok := e.Verifier().(*quorum.Hierarchical); ok {
+		return h.Groups()
+	}
+	return nil
 }

@@ -23,6 +23,9 @@ type Config struct {
 	// Tree is "store" for the real znode/store on the crashable file system, "twin" for a tree in memory
 	// with the same rules of durability, which is faster. Empty: drawn from the seed.
 	Tree string
+	// Members is "change" for an ensemble that is reconfigured while it runs, "fixed" for one that is
+	// not. Empty: drawn from the seed; an ensemble with spare servers changes.
+	Members string
 	// Steps is how many events happen before the faults stop. 0: as many as the shape needs.
 	Steps int
 	// Skip are acts of the nemesis, by number, that do not happen.
@@ -40,6 +43,7 @@ type Result struct {
 	Seed      uint64
 	Shape     string
 	Tree      string
+	Members   string
 	Steps     int           // events of the scheduler
 	Virtual   time.Duration // simulated time
 	Acts      int           // of the nemesis
@@ -86,14 +90,16 @@ type simulation struct {
 	mutant mutant
 	shape  shape
 	real   bool // the trees are on disk
-	rng    *rand.Rand
-	now    time.Duration
-	queue  schedule
-	seq    uint64
-	steps  int
-	calm   bool // faults are over
+	// changing says that the ensemble is reconfigured; otherwise it has no versions.
+	changing bool
+	rng      *rand.Rand
+	now      time.Duration
+	queue    schedule
+	seq      uint64
+	steps    int
+	calm     bool // faults are over
 
-	ensemble *quorum.Ensemble
+	ensemble *quorum.Ensemble // at the beginning
 	limits   zab.Limits
 	keep     int     // entries that a trim leaves in the log
 	pace     float64 // of the clients: what their pauses are multiplied with
@@ -117,7 +123,7 @@ func Run(cfg Config) (Result, error) {
 	defer s.close()
 	v := s.run()
 	return Result{
-		Seed: cfg.Seed, Shape: s.shape.text, Tree: s.treeName(), Steps: s.steps, Virtual: s.now, Acts: s.nemesis.acts,
+		Seed: cfg.Seed, Shape: s.shape.text, Tree: s.treeName(), Members: s.membersName(), Steps: s.steps, Virtual: s.now, Acts: s.nemesis.acts,
 		TraceHash: s.hash.Sum64(), Counts: s.counts, Violation: v,
 	}, nil
 }
@@ -130,6 +136,7 @@ func source(seed, stream uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 
 const (
 	streamSchedule = 0x7a61626b65657065
 	streamShape    = 0x7368617065
+	streamMembers  = 0x6d656d62657273
 	streamNemesis  = 0x6e656d65736973 << 8
 )
 
@@ -153,22 +160,64 @@ func newSimulation(cfg Config) (*simulation, error) {
 		return nil, fmt.Errorf("sim: tree %q: %s or %s", cfg.Tree, treeStore, treeTwin)
 	}
 	s := &simulation{cfg: cfg, mutant: m, shape: sh, real: onDisk, hash: xxhash.New(), rng: source(cfg.Seed, streamSchedule)}
-	if s.ensemble, err = sh.ensemble(); err != nil {
+	members := source(cfg.Seed, streamMembers)
+	if err := s.drawMembers(members); err != nil {
 		return nil, err
 	}
+	if s.ensemble, err = s.shape.ensemble(); err != nil {
+		return nil, err
+	}
+	size := sh.voters + sh.observers + s.shape.spares
 	if s.cfg.Steps == 0 {
-		s.cfg.Steps = 1500 + 1500*(sh.voters+sh.observers)
+		s.cfg.Steps = 1500 + 1500*size
 	}
 	s.drawLimits()
 	s.nemesis.draw(setup)
+	if s.changing {
+		s.nemesis.want(FaultMembers)
+	}
 	s.oracle = newOracle(s)
-	members := s.ensemble.Members()
-	s.net = newNetwork(s, len(members))
-	for _, m := range members {
-		s.servers = append(s.servers, newServer(s, m))
+	s.net = newNetwork(s, size)
+	for sid := quorum.SID(1); int(sid) <= size; sid++ {
+		s.servers = append(s.servers, newServer(s, sid, s.file(sid, members)))
 	}
 	s.drawClocks(setup)
 	return s, nil
+}
+
+// What can become of the members.
+const (
+	membersChange = "change"
+	membersFixed  = "fixed"
+	// changingMembers is how many seeds of a hundred reconfigure.
+	changingMembers = 35
+)
+
+// drawMembers decides whether the ensemble changes, and who may join it.
+func (s *simulation) drawMembers(rng *rand.Rand) error {
+	s.changing = rng.IntN(100) < changingMembers || s.shape.spares > 0
+	spares := rng.IntN(maxSpares)
+	switch s.cfg.Members {
+	case "":
+	case membersChange, membersFixed:
+		s.changing = s.cfg.Members == membersChange
+	default:
+		return fmt.Errorf("sim: members %q: %s or %s", s.cfg.Members, membersChange, membersFixed)
+	}
+	if !s.changing && s.shape.spares > 0 {
+		return fmt.Errorf("sim: shape %q has servers that never join", s.shape.text)
+	}
+	if s.changing && s.cfg.Shape == "" {
+		s.shape.withSpares(spares)
+	}
+	return nil
+}
+
+func (s *simulation) membersName() string {
+	if s.changing {
+		return membersChange
+	}
+	return membersFixed
 }
 
 // What a tree can be kept in.
@@ -214,7 +263,7 @@ func (s *simulation) run() (v *Violation) {
 			s.trace(nil, line{label: labelViolation, text: v.ID + " " + v.Invariant + ": " + v.Text})
 		}
 	}()
-	s.trace(nil, line{label: labelConfig, text: "shape " + s.shape.text + ", tree " + s.treeName()})
+	s.trace(nil, line{label: labelConfig, text: "shape " + s.shape.text + ", tree " + s.treeName() + ", members " + s.membersName()})
 	for _, srv := range s.servers {
 		s.after(s.upTo(300*time.Millisecond), srv.start)
 	}

@@ -20,8 +20,8 @@ func run(t *testing.T, cfg sim.Config) sim.Result {
 		t.Fatal(err)
 	}
 	if r.Violation != nil {
-		t.Errorf("seed %d: %v\nreplay: go run ./jepsen/sim/cmd/simulate -seed %d -shape %s -tree %s -steps %d -trace",
-			cfg.Seed, r.Violation, cfg.Seed, r.Shape, r.Tree, cfg.Steps)
+		t.Errorf("seed %d: %v\nreplay: go run ./jepsen/sim/cmd/simulate -seed %d -shape %s -tree %s -members %s -steps %d -trace",
+			cfg.Seed, r.Violation, cfg.Seed, r.Shape, r.Tree, r.Members, cfg.Steps)
 	}
 	return r
 }
@@ -40,7 +40,7 @@ func TestSeeds(t *testing.T) {
 				for seed := part; seed < seeds; seed += parts {
 					r := run(t, sim.Config{Seed: seed})
 					results[part].Add(&r.Counts)
-					shapes[part][r.Shape], shapes[part][r.Tree] = true, true
+					shapes[part][r.Shape], shapes[part][r.Tree], shapes[part][r.Members] = true, true, true
 				}
 			})
 		}
@@ -52,7 +52,7 @@ func TestSeeds(t *testing.T) {
 		maps.Copy(seen, shapes[part])
 	}
 	if all.Epochs < seeds || all.Acked == 0 || all.Diffs == 0 || all.Truncs == 0 || all.Snaps == 0 || all.Cuts == 0 ||
-		all.Moved == 0 || all.Expired == 0 {
+		all.Moved == 0 || all.Expired == 0 || all.Reconfigurations == 0 || all.Refused == 0 || all.Inherited == 0 {
 		t.Errorf("hardly anything happened: %v", &all)
 	}
 	for _, f := range sim.Faults() {
@@ -60,7 +60,7 @@ func TestSeeds(t *testing.T) {
 			t.Errorf("fault %v never happened: %v", f, &all)
 		}
 	}
-	for _, what := range []string{"1", "3", "5", "7", "3+1", "5+1", "store", "twin"} {
+	for _, what := range []string{"1", "3", "5", "7", "3+1", "5+1", "3~1", "store", "twin", "change", "fixed"} {
 		if !seen[what] {
 			t.Errorf("no seed had %s: %v", what, slices.Sorted(maps.Keys(seen)))
 		}
@@ -73,6 +73,7 @@ func TestSameSeedSameTrace(t *testing.T) {
 	t.Parallel()
 	for i, cfg := range []sim.Config{
 		{Shape: "3"}, {Shape: "5"}, {Shape: "7"}, {Shape: "3+1", Tree: "store"}, {Shape: "1,1,1/2,1,0/1,1"}, {Shape: "3", Tree: "store"}, {},
+		{Shape: "3+1~1", Members: "change"}, {Shape: "3~2", Members: "change", Tree: "store"}, {Shape: "1,1,1/1,1,0~1"},
 	} {
 		cfg.Seed = uint64(100 + i)
 		unwatched := run(t, cfg)
@@ -88,6 +89,25 @@ func TestSameSeedSameTrace(t *testing.T) {
 		if a.Counts != b.Counts || a.Steps != b.Steps || a.Virtual != b.Virtual {
 			t.Errorf("seed %d: two runs report %+v and %+v", cfg.Seed, a, b)
 		}
+	}
+}
+
+// TestMembers reconfigures ensembles of many shapes under all faults and checks that there was something
+// to hold (hazards H-79, H-80, H-81, H-82, H-83; invariants I-16, I-19, L-1 to L-3).
+func TestMembers(t *testing.T) {
+	t.Parallel()
+	for _, shape := range []string{"1~2", "3~2", "3+1~1", "4+2", "5~1", "2,1,1,0~1", "1,1,1/1,1,0/1,1~1"} {
+		t.Run(shape, func(t *testing.T) {
+			t.Parallel()
+			var all sim.Counts
+			for seed := uint64(1); seed <= 12; seed++ {
+				r := run(t, sim.Config{Seed: seed, Shape: shape, Members: "change"})
+				all.Add(&r.Counts)
+			}
+			if all.Reconfigurations < 5 || all.Faults[sim.FaultMembers] < 15 {
+				t.Errorf("the members hardly changed: %v", &all)
+			}
+		})
 	}
 }
 
@@ -113,7 +133,7 @@ func TestTraceOfOneServer(t *testing.T) {
 // TestShrink holds that a failing seed is made smaller, and fails in the same way.
 func TestShrink(t *testing.T) {
 	t.Parallel()
-	cfg := sim.Config{Shape: "3", Tree: "twin", Steps: 12000, Mutant: "drop-truncation"}
+	cfg := sim.Config{Shape: "3", Members: "fixed", Tree: "twin", Steps: 12000, Mutant: "drop-truncation"}
 	var r sim.Result
 	for r.Violation == nil || r.Acts < 8 {
 		if cfg.Seed++; cfg.Seed > 300 {
@@ -172,16 +192,22 @@ func TestMutants(t *testing.T) {
 		// from and seeds bound the search. The rarer a bug shows, the more seeds it gets.
 		from, seeds uint64
 		by          []string
+		// members says that the ensemble is reconfigured.
+		members bool
 	}{
-		{"ack-early", 1, 5, []string{"AckMeansDurable"}},
-		{"deliver-early", 1, 5, []string{"NoReplyWithoutCommit", "PrefixConsistency", "CommittedDurability"}},
-		{"lose-epoch", 1, 20, []string{"EpochMonotony", "LeaderUniqueness"}},
-		{"apply-twice", 1, 30, []string{"StateIsFold"}},
-		{"no-fence", 1, 150, []string{"AckMeansDurable", "ProcessConsistency", "StepRefused", "CommittedDurability"}},
-		{"drop-truncation", 1, 300, []string{"ProcessConsistency", "AckMeansDurable"}},
-		{"forget-intent", 1, 300, []string{"StateIsFold"}},
-		{"trust-wiped", 1, 400, []string{"LeaderCompleteness", "CommittedDurability", "QuorumIntersection", "PrefixConsistency"}},
-		{"epoch-first", 1, 600, []string{"CommittedDurability", "LeaderCompleteness", "PrimaryIntegrity"}},
+		{"ack-early", 1, 5, []string{"AckMeansDurable"}, false},
+		{"deliver-early", 1, 5, []string{"NoReplyWithoutCommit", "PrefixConsistency", "CommittedDurability"}, false},
+		{"lose-epoch", 1, 20, []string{"EpochMonotony", "LeaderUniqueness"}, false},
+		{"apply-twice", 1, 30, []string{"StateIsFold"}, false},
+		{"no-fence", 1, 150, []string{"AckMeansDurable", "ProcessConsistency", "StepRefused", "CommittedDurability"}, false},
+		{"drop-truncation", 1, 300, []string{"ProcessConsistency", "AckMeansDurable"}, false},
+		{"forget-intent", 1, 300, []string{"StateIsFold"}, false},
+		{"trust-wiped", 1, 400, []string{"LeaderCompleteness", "CommittedDurability", "QuorumIntersection", "PrefixConsistency"}, false},
+		{"epoch-first", 1, 600, []string{"CommittedDurability", "LeaderCompleteness", "PrimaryIntegrity"}, false},
+		{"count-joiner", 1, 60, []string{"QuorumIntersection"}, true},
+		{"forget-pending", 1, 150, []string{"QuorumIntersection", "ConfigMonotony"}, true},
+		{"config-early", 1, 150, []string{"QuorumIntersection", "ConfigMonotony"}, true},
+		{"config-file", 1, 20, []string{"QuorumIntersection", "ConfigMonotony", "LeaderUniqueness"}, true},
 	}
 	covered := map[string]bool{}
 	for _, tt := range tests {
@@ -189,7 +215,11 @@ func TestMutants(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for seed := tt.from; seed < tt.from+tt.seeds; seed++ {
-				r, err := sim.Run(sim.Config{Seed: seed, Shape: "3", Tree: "twin", Steps: 12000, Mutant: tt.name})
+				cfg := sim.Config{Seed: seed, Shape: "3", Members: "fixed", Tree: "twin", Steps: 12000, Mutant: tt.name}
+				if tt.members {
+					cfg.Shape, cfg.Members = "3~2", "change"
+				}
+				r, err := sim.Run(cfg)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -226,6 +256,10 @@ func TestConfig(t *testing.T) {
 		{Shape: "0,0"},
 		{Shape: "3", Mutant: "none"},
 		{Tree: "oak"},
+		{Members: "some"},
+		{Shape: "3~0"},
+		{Shape: "3~4"},
+		{Shape: "3~1", Members: "fixed"},
 	} {
 		if _, err := sim.Run(cfg); err == nil {
 			t.Errorf("%+v was accepted", cfg)

@@ -19,6 +19,7 @@ type machine interface {
 	Ready() zab.Ready
 	Phase() zab.Phase
 	Epoch() zxid.Epoch
+	Heir() quorum.SID
 }
 
 // learner is what followers and observers add to it.
@@ -28,6 +29,7 @@ type learner interface {
 	SnapshotStaged(at zxid.Point)
 	SnapshotFailed()
 	NeedSnap() bool
+	Enlisted() bool
 }
 
 // tenure is one instance of a role, as in quorum/peer.
@@ -60,10 +62,17 @@ type tenure struct {
 	installToken uint64
 
 	accept zxid.Point // point of the NEWLEADER that came last
+
+	// Of a mutant: who joins with the configuration that was proposed last.
+	joining quorum.Set
+	joinAt  zxid.ID
 }
 
 func (p *process) beginTenure(outcome *fle.Outcome) {
 	p.generation++
+	if p.enlisted && outcome.State == fle.Observing {
+		outcome.State = fle.Following // its vote may be what completes the reconfiguration
+	}
 	t := &tenure{
 		p: p, generation: p.generation, outcome: outcome, began: p.s.now,
 		links: map[quorum.SID]*link{}, streams: map[quorum.SID]*stream{},
@@ -73,7 +82,7 @@ func (p *process) beginTenure(outcome *fle.Outcome) {
 	p.disk.model.staged = nil
 	p.s.trace(p.server, line{label: labelState, peer: outcome.Vote.Leader, text: outcome.State.String()})
 	cfg := zab.Config{
-		Self: p.sid, Membership: p.membership(), Durable: p.durable(),
+		Self: p.sid, Membership: p.members, Versioned: p.s.changing, Durable: p.durable(),
 		InitTicks: 2 * initLimit, SyncTicks: 2 * syncLimit,
 		NeedSnap: p.needSnap, Heard: p.heard, DeliverDurable: true, Limits: p.s.limits,
 	}
@@ -159,7 +168,11 @@ func (t *tenure) handle(m message) {
 	case evSubmit:
 		t.submit(m)
 	case evPropose:
-		t.propose(m)
+		t.propose(m, t.leader.Propose)
+	case evPlan:
+		t.plan(m)
+	case evReconfigure:
+		t.reconfigure(m)
 	case evAnswer:
 		if t.leader != nil && mine {
 			t.leader.Answer(m.sid, m.request, m.data)
@@ -318,11 +331,11 @@ func (t *tenure) submit(m message) {
 	}
 }
 
-func (t *tenure) propose(m message) {
+func (t *tenure) propose(m message, by func(first zxid.ID, txns [][]byte) error) {
 	if t.leader == nil || m.generation != t.generation || t.leader.Phase() != zab.Broadcast {
 		return
 	}
-	switch err := t.leader.Propose(m.first, m.txns); {
+	switch err := by(m.first, m.txns); {
 	case err == nil:
 	case errors.Is(err, zab.ErrNotLeading):
 	case errors.Is(err, zab.ErrExhausted):
@@ -342,7 +355,11 @@ func (t *tenure) endIfOver() {
 	p.s.trace(p.server, line{label: labelStepDown, peer: t.outcome.Vote.Leader, text: t.outcome.State.String() + ": " + t.reason})
 	p.closing = true
 	p.app.stopServing()
-	for sid := range p.s.ensemble.SIDs().All() {
+	if t.machine.Phase() == zab.Stopped {
+		p.heir = t.machine.Heir()
+	}
+	for _, v := range p.s.servers {
+		sid := v.sid
 		t.stopStream(sid)
 		if l := t.links[sid]; l != nil {
 			l.hangup(p)
@@ -354,6 +371,7 @@ func (t *tenure) endIfOver() {
 	if t.learner != nil {
 		t.link.hangup(p)
 		p.needSnap = t.learner.NeedSnap() || t.noPoint
+		p.enlisted = t.learner.Enlisted()
 	}
 	if len(p.disk.queue) == 0 || p.s.mutant.noFence {
 		p.tenureClosed()
@@ -369,6 +387,10 @@ func (p *process) tenureClosed() {
 	p.app.tree.discard()
 	p.tenure, p.closing = nil, false
 	p.learnFrom(t.leader != nil, t.phase == zab.Broadcast)
-	p.look()
+	if outcome := p.inherit(); outcome != nil {
+		p.beginTenure(outcome)
+	} else {
+		p.look()
+	}
 	p.wake()
 }

@@ -39,6 +39,8 @@ const (
 	labelCut
 	labelInstall
 	labelConfig
+	labelConfigured
+	labelReconfig
 	labelRequest
 	labelReply
 	labelSession
@@ -50,6 +52,7 @@ const (
 	labelFault
 	labelHeal
 	labelCalm
+	labelAbsent
 	labelViolation
 )
 
@@ -59,10 +62,10 @@ var labelNames = [...]string{
 	labelInfo: "INFO", labelLeaderInfo: "LEADERINFO", labelAckEpoch: "ACKEPOCH", labelSync: "SYNC",
 	labelNewLeader: "NEWLEADER", labelAckNewLeader: "ACK_NEWLEADER", labelEstablish: "ESTABLISH",
 	labelUpToDate: "UPTODATE", labelPropose: "PROPOSE", labelLogged: "LOGGED", labelAck: "ACK",
-	labelCommit: "COMMIT", labelApply: "APPLY", labelCut: "CUT", labelInstall: "INSTALL", labelConfig: "CONFIG",
+	labelCommit: "COMMIT", labelApply: "APPLY", labelCut: "CUT", labelInstall: "INSTALL", labelConfig: "CONFIG", labelConfigured: "CONFIGURED", labelReconfig: "RECONFIG",
 	labelRequest: "REQUEST", labelReply: "REPLY", labelSession: "SESSION", labelStepDown: "STEPDOWN",
 	labelExit: "EXIT", labelSend: "SEND", labelRecv: "RECV", labelRole: "ROLE", labelFault: "FAULT",
-	labelHeal: "HEAL", labelCalm: "CALM", labelViolation: "VIOLATION",
+	labelHeal: "HEAL", labelCalm: "CALM", labelAbsent: "ABSENT", labelViolation: "VIOLATION",
 }
 
 // line is one event of the trace. What is zero is not printed. The numbers go into the hash of

@@ -50,8 +50,9 @@ func (o *options) parse(args []string, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	flags.Uint64Var(&o.cfg.Seed, "seed", 1, "first seed")
 	flags.Uint64Var(&o.seeds, "seeds", 1, "number of seeds")
-	flags.StringVar(&o.cfg.Shape, "shape", "", "ensemble: 5, 3+1 (observers), 2,1,1,0 (weights), 1,1/1,0/1,1 (groups); default: drawn from the seed")
+	flags.StringVar(&o.cfg.Shape, "shape", "", "ensemble: 5, 3+1 (observers), 3~2 (servers that may join), 2,1,1,0 (weights), 1,1/1,0/1,1 (groups); default: drawn from the seed")
 	flags.StringVar(&o.cfg.Tree, "tree", "", "twin (in memory) or store (on the simulated disk); default: drawn from the seed")
+	flags.StringVar(&o.cfg.Members, "members", "", "change (reconfigured while it runs) or fixed; default: drawn from the seed")
 	flags.IntVar(&o.cfg.Steps, "steps", 0, "events before the faults stop; default: by the shape")
 	flags.StringVar(&o.skip, "skip", "", "acts of the nemesis, by number, that do not happen")
 	flags.StringVar(&o.cfg.Mutant, "mutant", "", "deliberate bug: "+strings.Join(sim.Mutants(), ", "))
@@ -165,6 +166,9 @@ func command(cfg sim.Config) string {
 	}
 	if cfg.Tree != "" {
 		c += " -tree " + cfg.Tree
+	}
+	if cfg.Members != "" {
+		c += " -members " + cfg.Members
 	}
 	if cfg.Steps != 0 {
 		c += fmt.Sprintf(" -steps %d", cfg.Steps)
