@@ -210,7 +210,12 @@ func TestRunWithin(t *testing.T) {
 		a.Within = &w
 		start, down := time.Now(), []string{}
 		for _, at := range []time.Duration{1, 2500, 4000} {
-			time.AfterFunc(at*time.Millisecond, func() { down = append(down, fmt.Sprint(len(l.down), len(l.links) > 0)) })
+			time.AfterFunc(at*time.Millisecond, func() {
+				synctest.Wait() // everybody else rests
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				down = append(down, fmt.Sprint(len(l.down), len(l.links) > 0))
+			})
 		}
 		events, err := nemesis.Run(t.Context(), l, []nemesis.Act{a}, l.options())
 		if err != nil || !slices.Equal(down, []string{"0 true", "1 true", "0 true"}) || time.Since(start) != a.Hold {

@@ -105,7 +105,22 @@ func (f *fake) note(format string, args ...any) error {
 
 func (f *fake) IDs() []int { return []int{1, 2, 3} }
 
+// change changes what the methods of several goroutines look at.
+func (f *fake) change(how func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	how()
+}
+
+func (f *fake) isDown(id int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.down[id]
+}
+
 func (f *fake) Leader(context.Context) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for _, id := range []int{2, 1, 3} {
 		if !f.down[id] && !f.paused[id] {
 			return id
@@ -115,29 +130,33 @@ func (f *fake) Leader(context.Context) int {
 }
 
 func (f *fake) Start(id int) error {
-	if !f.down[id] {
+	if !f.isDown(id) {
 		return nil
 	}
-	delete(f.down, id)
-	delete(f.excused, id)
+	f.change(func() {
+		delete(f.down, id)
+		delete(f.excused, id)
+	})
 	return f.note("start %d", id)
 }
 
 func (f *fake) Kill(id int) error {
-	f.down[id] = true
-	delete(f.paused, id)
+	f.change(func() {
+		f.down[id] = true
+		delete(f.paused, id)
+	})
 	return f.note("kill %d", id)
 }
 
 func (f *fake) KillAll() error {
 	for _, id := range f.IDs() {
-		f.down[id] = true
+		f.change(func() { f.down[id] = true })
 	}
 	return f.note("kill all")
 }
 
 func (f *fake) Terminate(id int, _ time.Duration) error {
-	f.down[id] = true
+	f.change(func() { f.down[id] = true })
 	return f.note("terminate %d", id)
 }
 
@@ -154,7 +173,7 @@ func (f *fake) Resume(id int) error {
 	return f.note("resume %d", id)
 }
 
-func (f *fake) Running(id int) bool { return !f.down[id] }
+func (f *fake) Running(id int) bool { return !f.isDown(id) }
 
 func (f *fake) Excuse(id int) { f.excused[id] = true }
 
