@@ -1,6 +1,10 @@
 package server
 
-import "time"
+import (
+	"time"
+
+	"github.com/zabkeeper/zabkeeper/proto"
+)
 
 // Waiting returns how many requests the throttle keeps waiting.
 func (s *Server) Waiting() int {
@@ -34,3 +38,10 @@ func (s *Server) Heavy() int64 { return s.stats.heavy.Load() }
 
 // Mismatches returns how often the tree's digest has moved away from the announced one.
 func (s *Server) Mismatches() int64 { return s.stats.diverged.Load() }
+
+// SessionIDs returns how a server that starts with such a configuration resumes behind the ids of living sessions, and
+// gives out the next one at a time in ms.
+func SessionIDs(cfg *Config) (resume func(proto.SessionID), next func(nowMs int64) (proto.SessionID, error)) {
+	ids := newSessionIDs(cfg)
+	return ids.resume, ids.next
+}

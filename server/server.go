@@ -353,7 +353,7 @@ func (s *Server) connOf(id uint64) *conn {
 // skipLiving makes new ids begin behind those of the living sessions that this server has given out.
 func (s *Server) skipLiving() {
 	s.cfg.Store.Sessions(func(id proto.SessionID, _ int32) bool {
-		s.ids.skip(id)
+		s.ids.resume(id)
 		return true
 	})
 }

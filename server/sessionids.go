@@ -12,6 +12,9 @@ const (
 	idNumbers = 1 << 56
 	// idBlock is how many numbers are reserved at once: those of a minute.
 	idBlock = 60_000 << 16
+	// idMargin is how far a server whose notes are lost stays ahead of what it finds of its earlier ids: the numbers
+	// of a day, as many as it reserves in more than a thousand starts.
+	idMargin = 24 * 60 * 60_000 << 16
 )
 
 // sessionIDs gives out the ids of new sessions: those of the clock, and none twice, wherever the clock
@@ -32,7 +35,9 @@ type sessionIDs struct {
 
 func newSessionIDs(cfg *Config) *sessionIDs {
 	ids := &sessionIDs{top: cfg.SessionByte, reserve: cfg.ReserveIDs}
-	ids.skip(cfg.ReservedIDs)
+	if id := uint64(cfg.ReservedIDs); byte(id/idNumbers) == ids.top {
+		ids.last, ids.begun = id%idNumbers, true
+	}
 	return ids
 }
 
@@ -49,13 +54,15 @@ func after(a, b uint64) bool {
 	return a > b
 }
 
-// skip makes ids begin behind one that was given out before. Those of other servers do not matter.
-func (ids *sessionIDs) skip(id proto.SessionID) {
+// resume makes ids begin behind that of a living session. It is behind what is noted only if the note is lost with the
+// data directory: an earlier life, which has gone ahead of the clock by a block at each of its starts, may have given out
+// the ids behind this one, too.
+func (ids *sessionIDs) resume(id proto.SessionID) {
 	ids.mu.Lock()
 	defer ids.mu.Unlock()
 	number := uint64(id) % idNumbers
 	if byte(uint64(id)/idNumbers) == ids.top && (!ids.begun || after(number, ids.last)) {
-		ids.last, ids.begun = number, true
+		ids.last, ids.begun = (number+idMargin)%idNumbers, true
 	}
 }
 

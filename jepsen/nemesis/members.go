@@ -90,7 +90,7 @@ const (
 	changeEvery = 200 * time.Millisecond
 	// joinWait bounds the wait for a server that is to join to catch up. It may join all the same.
 	joinWait = 3 * time.Second
-	// fewest voters that an act leaves, but for one in some, which leaves a single one.
+	// fewest is how many voters an act leaves, but for one in four, which may leave a single one.
 	fewest = 2
 )
 
