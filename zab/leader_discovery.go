@@ -136,7 +136,7 @@ func (l *Leader) onAckEpoch(p *link, m Message) {
 	}
 	if l.phase == Discovery {
 		d := &l.cfg.Durable
-		newer := cmp.Or(cmp.Compare(m.Current, d.Current), cmp.Compare(last, d.History.Last().ID)) > 0
+		newer := l.newer(p, m)
 		p.promised = m.Fresh && !newer
 		l.hear(m.Known)
 		if newer && m.Fresh && p.counts() {
@@ -154,6 +154,21 @@ func (l *Leader) onAckEpoch(p *link, m Message) {
 	} else {
 		l.synchronise(p)
 	}
+}
+
+// newer reports whether a learner may know of something committed that is not in this leader's
+// history. A voter of the pending configuration alone that does not have that configuration's
+// transaction cannot, whatever epoch it has accepted: all that is committed without that
+// transaction is held by a quorum of the committed configuration, which is asked as well. It may have
+// come to its epoch as a learner without a vote, of a leader that was never established, and the
+// pending configuration could never be completed without it.
+func (l *Leader) newer(p *link, m Message) bool {
+	d := &l.cfg.Durable
+	if pending := l.view.Seen.Version(); l.view.Pending() && !l.view.Committed.Voters().Has(p.sid) &&
+		m.History.Base.ID < pending && !m.History.Holds(pending) {
+		return false
+	}
+	return cmp.Or(cmp.Compare(m.Current, d.Current), cmp.Compare(m.History.Last().ID, d.History.Last().ID)) > 0
 }
 
 // begin ends discovery once a quorum has promised. The own current epoch goes to disk,

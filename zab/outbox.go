@@ -19,6 +19,8 @@ type outbox struct {
 	step  Persist // being filled
 	marks marks   // of step
 
+	finished bool // by finish
+
 	token   uint64 // of the last step given out
 	flights []flight
 	load    int // cost of all entries that a learner ever put into steps
@@ -71,9 +73,13 @@ func (o *outbox) stop(why string) {
 
 // finish ends the role with the next Ready: unlike stop it withdraws nothing.
 func (o *outbox) finish(why string) {
-	o.phase = Stopped
+	o.phase, o.finished = Stopped, true
 	o.event(EventStopped, quorum.None, 0, why)
 }
+
+// Finished reports whether the role has ended because its work is done, so that everything that it has
+// committed may still be told.
+func (o *outbox) Finished() bool { return o.finished }
 
 // withdraw takes back what was queued for a learner whose link has ended.
 func (o *outbox) withdraw(to quorum.SID) {

@@ -285,6 +285,13 @@ func (s *script) disk(a *scriptArgs) {
 			SID: quorum.SID(sid), Incarnation: quorum.Incarnation{byte(sid), byte(life)}, Noted: zxid.Make(1, zxid.Counter(note)),
 		})
 	}
+	if v := a.sids("voters"); len(v) > 0 {
+		d.membership = quorum.Stable(ensemble(v, nil).WithVersion(zxid.Make(1, 0)))
+	}
+	if next := a.sids("next"); len(next) > 0 {
+		d.membership.Seen = ensemble(next, nil).WithVersion(a.id(a.text("at")))
+	}
+	n.enlisted = a.has("enlisted")
 	n.view = d.clone()
 	for i := range d.len() {
 		if p := d.at(i); p.ID <= max(a.id(a.text("committed")), d.base().ID) {
