@@ -285,6 +285,21 @@ func (s *Server) open(o opening) {
 	s.log.Info().Str("role", o.role).Stringer("zxid", s.Applied().ID).Msg("serving clients")
 }
 
+// Drain waits until everything handed to Commit and Answered before is answered, but not longer than
+// limit. It comes before a StopServing that nothing has gone wrong for.
+func (s *Server) Drain(limit time.Duration) {
+	done := make(chan struct{})
+	if !s.applier.push(func(q []work) []work { return append(q, work{do: doCall, call: func() { close(done) }}) }) {
+		return
+	}
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case <-done:
+	case <-late.C:
+	}
+}
+
 // StopServing closes all connections of clients, keeps new ones waiting, and stops the leader's
 // pipeline; when it returns the Proposer is not called any more. Nothing that is
 // applied from now on is answered to a client of before (hazard H-11).

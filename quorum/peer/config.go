@@ -96,6 +96,8 @@ type StateMachine interface {
 	// no leader has been found for Config.ReadOnlyAfter. StopServing is called before a role is
 	// taken.
 	ServeReadOnly()
+	// Drain waits until everything handed over has been applied and answered, but not longer than limit.
+	Drain(limit time.Duration)
 	// StopServing closes every client and ends what Lead began, and waits for both.
 	StopServing(reason string)
 	// OpenSnapshot opens an exact snapshot of the applied state. It is safe for

@@ -24,6 +24,7 @@ type machine interface {
 	Phase() zab.Phase
 	Epoch() zxid.Epoch
 	Heir() quorum.SID
+	Finished() bool
 }
 
 // learner is what followers and observers add to it.
@@ -398,6 +399,9 @@ func (t *tenure) close(failed bool) error {
 	established := t.phase == zab.Broadcast
 	p.leading.Store(0)
 	p.publish(nil, fle.Looking, p.cfg.Log.Durable())
+	if !failed && (t.reason == stopping || t.machine.Finished()) {
+		p.cfg.StateMachine.Drain(p.cfg.TickTime) // who has asked for the change that ends this is answered
+	}
 	p.cfg.StateMachine.StopServing(t.endReason())
 	t.cancel()
 	for sid := range t.streams {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/zabkeeper/zabkeeper/fle"
 	"github.com/zabkeeper/zabkeeper/quorum"
@@ -130,6 +131,9 @@ func (l *list) ServeReadOnly() {
 	}
 	l.calls = append(l.calls, "serve read-only")
 }
+
+// Drain implements StateMachine: nothing waits here.
+func (l *list) Drain(time.Duration) {}
 
 func (l *list) StopServing(string) {
 	l.mu.Lock()

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/zabkeeper/zabkeeper/fle"
 	"github.com/zabkeeper/zabkeeper/quorum"
@@ -61,6 +62,8 @@ func (m *machine) Serve(state fle.State) {
 }
 
 func (m *machine) ServeReadOnly() { m.n.server.ServeReadOnly() }
+
+func (m *machine) Drain(limit time.Duration) { m.n.server.Drain(limit) }
 
 func (m *machine) StopServing(reason string) { m.n.server.StopServing(reason) }
 

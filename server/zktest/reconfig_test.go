@@ -414,3 +414,23 @@ func TestChangesInARow(t *testing.T) {
 	e.WaitServing(t)
 	e.WaitEqual(t)
 }
+
+// Who removes the server that answers, the leader or a follower, hears that it was done.
+func TestWhoIsRemovedAnswers(t *testing.T) {
+	for _, role := range []string{"leader", "follower"} {
+		t.Run(role, func(t *testing.T) {
+			e := zktest.Start(t, 3, changeable()...)
+			for range 5 {
+				e.WaitServing(t)
+				out := e.Leader(t)
+				others := e.Followers(t)
+				if role == "follower" {
+					out, others[0] = others[0], out
+				}
+				_, err := super(t, e, out).IncrementalReconfig(nil, []string{strconv.Itoa(out.ID)}, -1)
+				must(t, err)
+				change(t, super(t, e, others...), []string{out.Spec("participant")}, nil)
+			}
+		})
+	}
+}
