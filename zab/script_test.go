@@ -2,6 +2,7 @@ package zab_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -42,6 +43,9 @@ type script struct {
 
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		if filepath.Ext(path) != ".txt" {
+			return // what rapid keeps of its failures
+		}
 		s := &script{}
 		datadriven.RunTest(t, path, func(t *testing.T, td *datadriven.TestData) string {
 			s.out.Reset()
