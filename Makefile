@@ -45,6 +45,9 @@ sim: ## simulate N ensembles from SEED on
 sim-replay: ## the readable trace of the ensemble of SEED; FLAGS='-shape 3 -server 1,2'
 	$(GO) run ./jepsen/sim/cmd/simulate -seed $(SEED) -trace $(FLAGS)
 
+mutants: ## which suite kills which deliberate bug, in docs/mutants.md; an hour or so
+	$(GO) run ./jepsen/mutants/cmd/mutate run -keep
+
 fuzz: ## fuzz every target for TIME
 	.ci/fuzz $(TIME)
 
@@ -73,4 +76,4 @@ suites-kafka: ## Kafka on three servers, both being killed; wants Java, Maven an
 cover: ## coverage in coverage.out
 	$(GO) test -coverprofile=coverage.out ./...
 
-.PHONY: help build test race invariants lint fmt generate verify rewrite sim sim-replay fuzz bench jepsen differ suites suites-kazoo suites-java suites-kafka cover
+.PHONY: help build test race invariants lint fmt generate verify rewrite sim sim-replay mutants fuzz bench jepsen differ suites suites-kazoo suites-java suites-kafka cover

@@ -99,10 +99,10 @@ func citations(t *testing.T) map[string]string {
 	return found
 }
 
-// simulator is the source of the simulator.
-func simulator(t *testing.T) string {
+// sourceOf is the source of a package, tests included.
+func sourceOf(t *testing.T, pkg string) string {
 	t.Helper()
-	files, err := filepath.Glob("jepsen/sim/*.go")
+	files, err := filepath.Glob(pkg + "/*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,8 +120,8 @@ func (c *catalogue) named(t *testing.T, what, cell string) []string {
 	t.Helper()
 	for _, m := range mutantName.FindAllStringSubmatch(cell, -1) {
 		for _, name := range quoted.FindAllStringSubmatch(m[1], -1) {
-			if !strings.Contains(c.sim, strconv.Quote(name[1])) {
-				t.Errorf("%s: the simulator has no mutant %s", what, name[1])
+			if !strings.Contains(c.sim+c.mutants, strconv.Quote(name[1])) {
+				t.Errorf("%s: there is no mutant %s", what, name[1])
 			}
 		}
 	}
@@ -138,7 +138,7 @@ func (c *catalogue) named(t *testing.T, what, cell string) []string {
 
 // The tables of docs/correctness.md are whole, and what they name is there.
 func TestHazardsAreTested(t *testing.T) {
-	c := catalogue{text: read(t, "docs/correctness.md"), found: citations(t), sim: simulator(t)}
+	c := catalogue{text: read(t, "docs/correctness.md"), found: citations(t), sim: sourceOf(t, "jepsen/sim"), mutants: sourceOf(t, "jepsen/mutants")}
 	t.Run("hazards", c.hazards)
 	t.Run("invariants", c.invariants)
 	t.Run("faults", c.faults)
@@ -146,9 +146,10 @@ func TestHazardsAreTested(t *testing.T) {
 
 // catalogue is docs/correctness.md and what it may name.
 type catalogue struct {
-	text  string
-	found map[string]string // tests and scripts, see citations
-	sim   string            // source of the simulator
+	text    string
+	found   map[string]string // tests and scripts, see citations
+	sim     string            // source of the simulator
+	mutants string            // source of the list of mutants
 }
 
 // hazards checks that every hazard has one row, and that its tests exist and cite its number, or that it

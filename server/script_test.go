@@ -338,6 +338,9 @@ func (c *client) parse(t *testing.T, b []byte, line string) []byte {
 	case "private":
 		acl := []proto.ACL{{Perms: proto.PermAll, ID: proto.ID{Scheme: "auth"}}}
 		return c.append(b, proto.OpCreate, proto.CreateRequest{Path: arg(1), Data: []byte(arg(2)), ACL: acl})
+	case "hidden": // from those who may write it
+		acl := proto.WorldACL(proto.PermAll &^ proto.PermRead)
+		return c.append(b, proto.OpCreate, proto.CreateRequest{Path: arg(1), Data: []byte(arg(2)), ACL: acl})
 	case "set":
 		return c.append(b, proto.OpSetData, proto.SetDataRequest{Path: arg(1), Data: []byte(arg(2)), Version: -1})
 	case "delete":

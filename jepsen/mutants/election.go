@@ -1,0 +1,97 @@
+package mutants
+
+// election holds the bugs of elections and of quorums.
+var election = []Mutant{
+	{
+		Name: "half-is-enough", Bug: "half of an even number of voters is a quorum",
+		IDs: []string{"I16"}, Listed: "majority computed with >=",
+		Edits:   []Edit{{"quorum/verifier.go", `need: voters.Len()/2 + 1}`, `need: (voters.Len() + 1) / 2}`}},
+		Killers: []Trial{{Suite: "quorum"}},
+	},
+	{
+		Name: "observer-counted", Bug: "an observer's word counts in a majority",
+		IDs: []string{"H-49", "ZK-764"}, Listed: "observer counted",
+		Edits:   []Edit{{"quorum/verifier.go", `n := s.And(m.voters).Len()`, `n := s.Len()`}},
+		Killers: []Trial{{Suite: "quorum"}},
+	},
+	{
+		Name: "weight-ignored", Bug: "in groups every server weighs the same",
+		IDs:     []string{"H-50", "I16"},
+		Edits:   []Edit{{"quorum/verifier.go", `sum += w.Weight`, `sum++`}},
+		Killers: []Trial{{Suite: "quorum"}},
+	},
+	{
+		Name: "untrusted-votes", Bug: "a server whose store lost something votes like any other",
+		IDs: []string{"H-51", "H-18", "ZK-261"}, Listed: "zxid -1 server votes",
+		Edits: []Edit{{
+			"fle/step.go", `case n.State == Looking && m.own.Zxid == zxid.Untrusted && m.role == quorum.Participant:`,
+			`case n.State == Looking && m.own.Zxid < zxid.Untrusted && m.role == quorum.Participant:`,
+		}},
+		Killers: []Trial{{Suite: "fle"}},
+	},
+	{
+		Name: "untrusted-elects-itself", Bug: "a lone server whose store lost something elects itself",
+		IDs: []string{"H-51", "ZK-261"},
+		Edits: []Edit{{
+			"fle/machine.go", `return m.own.Zxid != zxid.Untrusted && m.role == quorum.Participant`,
+			`return m.role == quorum.Participant`,
+		}},
+		Killers: []Trial{{Suite: "fle"}},
+	},
+	{
+		Name: "untrusted-leads", Bug: "a server whose store lost something leads if it is elected",
+		IDs:     []string{"H-51", "H-18"},
+		Edits:   []Edit{{"zab/leader.go", `case d.Untrusted || cfg.Distrusted.Has(cfg.Self):`, `case cfg.Distrusted.Has(cfg.Self):`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
+		Name: "ghost-leader", Bug: "followers of a dead leader are believed without its own word",
+		IDs:     []string{"H-42", "ZK-975"},
+		Edits:   []Edit{{"fle/vote.go", `return ok && b.state == Leading`, `return ok || b.state != Leading`}},
+		Killers: []Trial{{Suite: "fle"}},
+	},
+	{
+		Name: "zxid-before-epoch", Bug: "votes are ordered by zxid before epoch",
+		IDs: []string{"H-43", "ZK-1419"},
+		Edits: []Edit{{
+			"fle/vote.go", "cmp.Compare(v.Epoch, w.Epoch),\n\t\tcmp.Compare(v.Zxid, w.Zxid),",
+			"cmp.Compare(v.Zxid, w.Zxid),\n\t\tcmp.Compare(v.Epoch, w.Epoch),",
+		}},
+		Killers: []Trial{{Suite: "fle"}},
+	},
+	{
+		Name: "partial-vote-order", Bug: "servers with equal histories do not agree on who is better",
+		IDs:     []string{"H-43", "ZK-1419"},
+		Edits:   []Edit{{"fle/vote.go", `		cmp.Compare(v.Leader, w.Leader),`, `		cmp.Compare(v.Leader%2, w.Leader%2),`}},
+		Killers: []Trial{{Suite: "fle"}},
+	},
+	{
+		Name: "old-round-counts", Bug: "a vote of an earlier round is counted",
+		IDs:     []string{"H-42"},
+		Edits:   []Edit{{"fle/step.go", `	case n.Round < m.round:`, `	case n.Round < m.round && m.round < 2:`}},
+		Killers: []Trial{{Suite: "fle"}},
+	},
+	{
+		Name: "settled-votes-differ", Bug: "a server that comes later wants settled votes to be equal in every field",
+		IDs: []string{"H-44", "ZK-1732"},
+		Edits: []Edit{{
+			"fle/vote.go", `return b.vote.Leader == c.vote.Leader && b.vote.Epoch == c.vote.Epoch`, `return b.vote == c.vote`,
+		}},
+		Killers: []Trial{{Suite: "fle"}},
+	},
+	{
+		Name: "settled-vote-keeps-epoch", Bug: "who has settled goes on naming the epoch before",
+		IDs:     []string{"H-44", "ZK-1732"},
+		Edits:   []Edit{{"quorum/peer/settle.go", `	vote.Epoch = epoch // so`, `	// so`}},
+		Killers: []Trial{{Suite: "peer"}},
+	},
+	{
+		Name: "vote-from-memory", Bug: "a vote names what was applied, not the end of the log",
+		IDs: []string{"H-27", "ZK-2845"},
+		Edits: []Edit{{
+			"quorum/peer/peer.go", `own := fle.Vote{Leader: p.cfg.Self, Zxid: d.History.Last().ID,`,
+			`own := fle.Vote{Leader: p.cfg.Self, Zxid: p.delivered,`,
+		}},
+		Killers: []Trial{{Suite: "peer"}},
+	},
+}

@@ -1,0 +1,80 @@
+package mutants
+
+// epochs holds the bugs of discovery, and of who is believed.
+var epochs = []Mutant{
+	{
+		Name: "older-epoch-accepted", Bug: "a follower accepts an epoch below the one that it has promised",
+		IDs: []string{"I12", "H-34"}, Listed: "accept LEADERINFO of lower epoch",
+		Edits:   []Edit{{"zab/learner_sync.go", `	case m.Epoch < l.promise.Epoch:`, `	case m.Epoch+1 < l.promise.Epoch:`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
+		Name: "epoch-reused", Bug: "a leader takes the highest epoch that was accepted, not the one above",
+		IDs: []string{"H-37", "I1", "ZK-1343"}, Listed: "reuse epoch on equal accepted",
+		Edits:   []Edit{{"zab/leader_discovery.go", `l.epoch = l.accepted + 1`, `l.epoch = max(l.accepted, 1)`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
+		Name: "promise-given-twice", Bug: "a follower that has promised an epoch promises it to another leader again",
+		IDs:     []string{"H-34", "I1"},
+		Edits:   []Edit{{"zab/learner_sync.go", `Fresh: l.fresh,`, `Fresh: true,`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
+		Name: "promise-rewritten", Bug: "the log lets an epoch be promised to two leaders",
+		IDs:     []string{"H-34", "I1"},
+		Edits:   []Edit{{"zab/txnlog/state.go", `q.Epoch == ep.promise.Epoch && q.Leader != ep.promise.Leader {`, `q.Epoch == 0 && q.Leader != ep.promise.Leader {`}},
+		Killers: []Trial{{Suite: "txnlog"}},
+	},
+	{
+		Name: "epoch-offered-unsynced", Bug: "a leader offers its epoch before its own promise is on disk",
+		IDs: []string{"H-34", "I13"},
+		Edits: []Edit{{
+			"zab/leader_discovery.go", `l.event(EventEpoch, l.self, zxid.Make(l.epoch, 0), "proposed")`,
+			"l.event(EventEpoch, l.self, zxid.Make(l.epoch, 0), \"proposed\")\n\tl.offerAll()",
+		}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
+		Name: "newer-follower-helps", Bug: "a leader goes on though a follower of its quorum has a newer history",
+		IDs:     []string{"I10", "H-18"},
+		Edits:   []Edit{{"zab/leader_discovery.go", `cmp.Compare(last, d.History.Last().ID)) > 0`, `cmp.Compare(last, d.History.Last().ID)) > 1`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
+		Name: "established-by-promises", Bug: "an epoch begins when a quorum has promised it, not when it has the history",
+		IDs:     []string{"I9", "I10", "ZK-3911"},
+		Edits:   []Edit{{"zab/leader_sync.go", `func(v *voter) bool { return v.accepted })`, `func(v *voter) bool { return v.promised })`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
+		Name: "wiped-counts", Bug: "a voter on a new disk counts as its former self",
+		IDs:     []string{"H-40", "ZK-261"},
+		Edits:   []Edit{{"zab/trust.go", `	if ok && known != life || untrusted ||`, `	if untrusted ||`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
+		Name: "rolled-back-counts", Bug: "a voter that comes back with less than it acknowledged is counted on",
+		IDs:     []string{"H-41", "I11"},
+		Edits:   []Edit{{"zab/leader_discovery.go", `case p.counts() && last < p.voter.acked:`, `case p.counts() && last > p.voter.acked && last < 0:`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
+		Name: "second-of-an-id", Bug: "a second server under a connected one's id takes its place",
+		IDs:     []string{"H-39"},
+		Edits:   []Edit{{"zab/leader.go", `p != nil && ok && p.life == known && life != known`, `p != nil && ok && p.life != known && life == known`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
+		Name: "other-ensemble-followed", Bug: "a server with the history of another ensemble is led",
+		IDs:     []string{"H-41"},
+		Edits:   []Edit{{"zab/leader_discovery.go", `case !m.Cluster.IsZero() && !l.cluster.IsZero() && m.Cluster != l.cluster:`, `case !m.Cluster.IsZero() && l.cluster.IsZero() && m.Cluster != l.cluster:`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
+		Name: "counter-rolls-over", Bug: "a leader does not hand over when the zxids of its epoch run out",
+		IDs:     []string{"H-38", "ZK-1277"},
+		Edits:   []Edit{{"zab/leader_liveness.go", `l.outstanding() > 0 {`, `l.outstanding() >= 0 {`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+}
