@@ -22,6 +22,7 @@ const (
 // the password that belongs to it would otherwise find the session of somebody else.
 type sessionIDs struct {
 	top     byte
+	salt    uint16
 	reserve func(through proto.SessionID) error // nil: nothing is noted
 
 	mu sync.Mutex
@@ -34,7 +35,7 @@ type sessionIDs struct {
 }
 
 func newSessionIDs(cfg *Config) *sessionIDs {
-	ids := &sessionIDs{top: cfg.SessionByte, reserve: cfg.ReserveIDs}
+	ids := &sessionIDs{top: cfg.SessionByte, salt: cfg.SessionSalt, reserve: cfg.ReserveIDs}
 	if id := uint64(cfg.ReservedIDs); byte(id/idNumbers) == ids.top {
 		ids.last, ids.begun = id%idNumbers, true
 	}
@@ -70,7 +71,7 @@ func (ids *sessionIDs) resume(id proto.SessionID) {
 func (ids *sessionIDs) next(nowMs int64) (proto.SessionID, error) {
 	ids.mu.Lock()
 	defer ids.mu.Unlock()
-	id := proto.InitialSessionID(nowMs, ids.top)
+	id := ids.id(uint64(proto.InitialSessionID(nowMs, ids.top)) | uint64(ids.salt))
 	if ids.begun && !after(uint64(id)%idNumbers, ids.last) {
 		id = ids.id(ids.last + 1)
 	}

@@ -23,25 +23,45 @@ func Walk(ctx context.Context, id int, addr string, timeout time.Duration, r *Re
 	// A library call waits for a connection as long as it takes; the end of ctx ends it.
 	stop := context.AfterFunc(ctx, s.Abandon)
 	defer stop()
-	if _, err := s.conn.Sync("/"); err != nil {
+	err = patiently(ctx, func() error { _, err := s.conn.Sync("/"); return err })
+	if err != nil {
 		return check.Tree{}, fmt.Errorf("workload: walk server %d: sync: %w", id, err)
 	}
 	t := check.Tree{Server: id, Nodes: map[string]check.Node{}}
-	if err := walk(s.conn, "/", t.Nodes); err != nil {
+	if err := walk(ctx, s.conn, "/", t.Nodes); err != nil {
 		return check.Tree{}, fmt.Errorf("workload: walk server %d: %w", id, err)
 	}
-	if t.Config, err = s.Config(); err != nil {
+	err = patiently(ctx, func() (err error) { t.Config, err = s.Config(); return })
+	if err != nil {
 		return check.Tree{}, fmt.Errorf("workload: walk server %d: %w", id, err)
 	}
 	return t, nil
 }
 
-func walk(conn *zk.Conn, root string, nodes map[string]check.Node) error {
+// patiently repeats a read that lost its connection: on a machine that is short of processor time the
+// client may give up a healthy one, and no verdict may depend on that.
+func patiently(ctx context.Context, read func() error) error {
+	for {
+		err := read()
+		if !errors.Is(err, zk.ErrConnectionClosed) && !errors.Is(err, zk.ErrSessionExpired) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func walk(ctx context.Context, conn *zk.Conn, root string, nodes map[string]check.Node) error {
 	todo := []string{root}
 	for len(todo) > 0 {
 		path := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		data, st, err := conn.Get(path)
+		var data []byte
+		var st *zk.Stat
+		err := patiently(ctx, func() (err error) { data, st, err = conn.Get(path); return })
 		if err != nil {
 			return fmt.Errorf("get %s: %w", path, err)
 		}
@@ -49,7 +69,8 @@ func walk(conn *zk.Conn, root string, nodes map[string]check.Node) error {
 		if st.NumChildren == 0 {
 			continue
 		}
-		names, _, err := conn.Children(path)
+		var names []string
+		err = patiently(ctx, func() (err error) { names, _, err = conn.Children(path); return })
 		if err != nil {
 			return fmt.Errorf("children of %s: %w", path, err)
 		}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"encoding/binary"
 	"net"
 	"strconv"
 	"strings"
@@ -138,4 +139,10 @@ func (n *Node) mode(state fle.State) string {
 	case fle.Looking:
 	}
 	return "looking"
+}
+
+// sessionSalt is another one for each life of the disk.
+func (n *Node) sessionSalt() uint16 {
+	life := n.stores.log.Durable().Incarnation
+	return binary.BigEndian.Uint16(life[:])
 }
