@@ -389,9 +389,9 @@ func describe(triggers []znode.Trigger) string {
 }
 
 // publicDigest computes afresh the digest that travels with transactions.
-func (t *memTree) publicDigest() uint64 {
+func (m *memTree) publicDigest() uint64 {
 	var sum uint64
-	for path, n := range t.nodes {
+	for path, n := range m.nodes {
 		if !strings.HasPrefix(path, znode.SystemPath+"/") {
 			sum += znode.NodeDigest(path, n)
 		}

@@ -181,6 +181,7 @@ func TestDamagedTreeOutlivesARestart(t *testing.T) {
 	third.Stop(t)
 	_, _ = conn.Set("/node", []byte("new"), 0)
 	mismatches(t, bad, 1)
+	conn.Close()
 	bad.Stop(t)
 	leader.Stop(t)
 	for _, s := range e.Servers() {
