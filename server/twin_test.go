@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -62,6 +63,9 @@ type member struct {
 	fatal        chan error
 	resets       atomic.Int32 // calls of ResetStats
 	mismatches   int64        // of digests, that are to be
+	// tamper, if not nil, changes what is committed here. Guarded by twin.mu.
+	tamper  func(txn []byte) []byte
+	repairs atomic.Int32 // calls of Repair
 }
 
 const tick = 100 * time.Millisecond
@@ -243,7 +247,7 @@ func (w *twin) post(e event) {
 func (w *twin) deliver(e event) {
 	if len(e.batch) > 0 {
 		for _, m := range w.members {
-			m.srv.Commit(e.batch)
+			m.srv.Commit(m.tampered(e.batch))
 		}
 	}
 	for _, m := range w.members {
@@ -251,6 +255,18 @@ func (w *twin) deliver(e event) {
 			m.srv.Answered(e.kind, e.payload)
 		}
 	}
+}
+
+// tampered returns the batch as it arrives at the member.
+func (m *member) tampered(batch []server.Committed) []server.Committed {
+	if m.tamper == nil {
+		return batch
+	}
+	out := slices.Clone(batch)
+	for i := range out {
+		out[i].Txn = m.tamper(out[i].Txn)
+	}
+	return out
 }
 
 // heldTxns returns how many transactions are held back.

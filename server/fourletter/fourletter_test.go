@@ -162,6 +162,9 @@ func TestWords(t *testing.T) {
 		switch mode := ""; {
 		case d.HasArg("down"):
 			r.Serving = false
+		case d.HasArg("suspended"):
+			r.Serving, r.Suspended = false, "the tree is in doubt"
+			r.Divergence = []fourletter.Metric{{Name: "digest_mismatches_count", Value: "2"}, {Name: "diverged", Value: "1"}}
 		case d.HasArg("ro") && !d.HasArg("ensemble"):
 			r.ReadOnly, r.Mode = true, "read-only"
 		case d.HasArg("ensemble"):
