@@ -9,8 +9,8 @@ import (
 )
 
 // converge lets time pass until the ensemble has recovered, each part of it in the time it is
-// allowed (L1 to L3).
-func (s *simulation) converge() {
+// allowed (L1 to L3). False: it cannot, since a wipe has taken away what only the wiped server knew.
+func (s *simulation) converge() bool {
 	healed := s.now
 	for _, goal := range []struct {
 		invariant string
@@ -23,6 +23,10 @@ func (s *simulation) converge() {
 	} {
 		for why := goal.missing(); why != ""; why = goal.missing() {
 			if s.now > healed+goal.within {
+				if s.wipedAway() {
+					s.counts.Lost++
+					return false
+				}
 				s.fail(goal.invariant, "%v after the last fault: %s", goal.within, why)
 			}
 			until := s.now + 100*time.Millisecond
@@ -31,6 +35,7 @@ func (s *simulation) converge() {
 			}
 		}
 	}
+	return true
 }
 
 // present returns the servers that take part to the end.

@@ -68,6 +68,8 @@ type Counts struct {
 	Moved, Expired int
 	// Reconfigurations that were committed, that were Refused, leaderships that were handed on by one.
 	Reconfigurations, Refused, Inherited int
+	// Lost ensembles: a wipe and a reconfiguration at once.
+	Lost int
 	// Crashes of processes, for whatever reason.
 	Crashes int
 	// Faults by kind.
@@ -90,6 +92,7 @@ func (c *Counts) Add(o *Counts) {
 	c.Reconfigurations += o.Reconfigurations
 	c.Refused += o.Refused
 	c.Inherited += o.Inherited
+	c.Lost += o.Lost
 	c.Crashes += o.Crashes
 	for i, n := range o.Faults {
 		c.Faults[i] += n
@@ -99,9 +102,9 @@ func (c *Counts) Add(o *Counts) {
 // String prints the counts in two lines.
 func (c *Counts) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "elections %d, epochs %d, commits %d, acknowledged %d, synchronised %d (DIFF %d, TRUNC %d, SNAP %d), cuts %d, sessions moved %d, expired %d, reconfigurations %d, refused %d, inherited %d, crashes %d\nfaults:",
+	fmt.Fprintf(&b, "elections %d, epochs %d, commits %d, acknowledged %d, synchronised %d (DIFF %d, TRUNC %d, SNAP %d), cuts %d, sessions moved %d, expired %d, reconfigurations %d, refused %d, inherited %d, lost %d, crashes %d\nfaults:",
 		c.Elections, c.Epochs, c.Commits, c.Acked, c.Syncs, c.Diffs, c.Truncs, c.Snaps, c.Cuts,
-		c.Moved, c.Expired, c.Reconfigurations, c.Refused, c.Inherited, c.Crashes)
+		c.Moved, c.Expired, c.Reconfigurations, c.Refused, c.Inherited, c.Lost, c.Crashes)
 	for i, n := range c.Faults {
 		fmt.Fprintf(&b, " %v %d", Fault(i), n)
 	}

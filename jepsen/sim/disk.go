@@ -98,11 +98,12 @@ func (d *disk) format() {
 	d.model, d.maybe = model{promise: zab.Promise{Leader: quorum.None}}, nil
 }
 
-// wipe loses everything. What a voter knew then counts for nothing until it has been taken in.
-func (d *disk) wipe(voter bool) {
+// wipe loses everything. If there was anything, what the server says counts for nothing until it has been
+// taken in.
+func (d *disk) wipe() {
 	d.life++
+	d.amnesiac = d.amnesiac || !d.model.incarnation.IsZero()
 	d.format()
-	d.amnesiac = voter
 }
 
 // seeded is a source of bytes for incarnations.

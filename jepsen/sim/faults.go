@@ -123,7 +123,7 @@ func (a *act) wipe() {
 	v.proc.crash(true)
 	v.disk.maybe = nil
 	a.note(FaultWipe, v, "")
-	v.disk.wipe(a.oracle.configs.inForce().ensemble.Voters().Has(v.sid))
+	v.disk.wipe()
 	a.restartLater(v, a.between(50*time.Millisecond, 2*time.Second))
 }
 

@@ -239,7 +239,7 @@ func (o *oracle) leads(t *tenure) {
 		o.s.fail(leaderUniqueness, "epoch %d is established by %v and by %v", e, r.sid, me.sid)
 	}
 	for _, k := range t.leader.Known() {
-		if d := o.s.server(k.SID).disk; d.amnesiac && d.model.incarnation == k.Incarnation {
+		if d := o.s.server(k.SID).disk; d.amnesiac && !k.Gone && !k.Incarnation.IsZero() && d.model.incarnation == k.Incarnation {
 			d.amnesiac = false
 			o.durable(d)
 		}

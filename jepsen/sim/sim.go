@@ -272,8 +272,9 @@ func (s *simulation) run() (v *Violation) {
 		s.step()
 	}
 	s.endFaults()
-	s.converge()
-	s.oracle.final()
+	if s.converge() {
+		s.oracle.final()
+	}
 	return nil
 }
 

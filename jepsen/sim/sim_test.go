@@ -55,6 +55,9 @@ func TestSeeds(t *testing.T) {
 		all.Moved == 0 || all.Expired == 0 || all.Reconfigurations == 0 || all.Refused == 0 || all.Inherited == 0 {
 		t.Errorf("hardly anything happened: %v", &all)
 	}
+	if all.Lost > 0 {
+		t.Errorf("%d ensembles were lost to wipes", all.Lost)
+	}
 	for _, f := range sim.Faults() {
 		if all.Faults[f] == 0 {
 			t.Errorf("fault %v never happened: %v", f, &all)
@@ -103,6 +106,9 @@ func TestMembers(t *testing.T) {
 			for seed := uint64(1); seed <= 12; seed++ {
 				r := run(t, sim.Config{Seed: seed, Shape: shape, Members: "change"})
 				all.Add(&r.Counts)
+			}
+			if all.Lost > 0 {
+				t.Errorf("%d ensembles were lost to wipes", all.Lost)
 			}
 			if all.Reconfigurations < 5 || all.Faults[sim.FaultMembers] < 15 {
 				t.Errorf("the members hardly changed: %v", &all)
