@@ -38,7 +38,7 @@ var epochs = []Mutant{
 	{
 		Name: "newer-follower-helps", Bug: "a leader goes on though a follower of its quorum has a newer history",
 		IDs:     []string{"I10", "H-18"},
-		Edits:   []Edit{{"zab/leader_discovery.go", `cmp.Compare(last, d.History.Last().ID)) > 0`, `cmp.Compare(last, d.History.Last().ID)) > 1`}},
+		Edits:   []Edit{{"zab/leader_discovery.go", `newer := l.newer(p, m)`, `newer := l.newer(p, m) && m.Current > l.epoch`}},
 		Killers: []Trial{{Suite: "zab"}},
 	},
 	{
