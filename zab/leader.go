@@ -65,7 +65,7 @@ type Leader struct {
 	knownSeq   uint64       // counts changes of known
 	notes      zxid.Counter // made in this epoch
 	told       []Known      // what of it is on the own disk
-	rolledBack quorum.Set   // voters that have lost what they acknowledged in this epoch
+	rolledBack []Known      // incarnations that have lost what they acknowledged in this epoch
 
 	// Broadcast. win.last() is what was last proposed.
 	win             window

@@ -132,7 +132,7 @@ func (l *Leader) onAckEpoch(p *link, m Message) {
 	case p.counts() && last < p.voter.acked:
 		l.event(EventDivergence, p.sid, last, fmt.Sprintf("has lost what it acknowledged up to %v", p.voter.acked))
 		p.voter.distrust()
-		l.rolledBack.Add(p.sid)
+		l.rolledBack = append(l.rolledBack, Known{SID: p.sid, Incarnation: p.life})
 	}
 	if l.phase == Discovery {
 		d := &l.cfg.Durable

@@ -2,6 +2,7 @@ package zab
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
@@ -33,9 +34,15 @@ func (l *Leader) meet(v *voter, life quorum.Incarnation, untrusted bool) {
 	if v.life != life {
 		*v = voter{sid: v.sid, life: life, trusted: v.life.IsZero() || ok && known == life}
 	}
-	if ok && known != life || untrusted || l.cfg.Distrusted.Has(v.sid) {
+	if ok && known != life || untrusted || l.cfg.Distrusted.Has(v.sid) || l.wasRolledBack(v.sid, life) {
 		v.distrust()
 	}
+}
+
+// wasRolledBack reports whether an incarnation has lost what it acknowledged in this epoch. It is not adopted: under its name it
+// may have promised what nobody can void. What comes in place of its store has another name.
+func (l *Leader) wasRolledBack(sid quorum.SID, life quorum.Incarnation) bool {
+	return slices.ContainsFunc(l.rolledBack, func(k Known) bool { return k.SID == sid && k.Incarnation == life })
 }
 
 // distrust makes a voter count for nothing until it is adopted.
@@ -74,7 +81,7 @@ func (l *Leader) accept(p *link) {
 		if !v.life.IsZero() {
 			l.remember(Known{SID: p.sid, Incarnation: v.life})
 		}
-	case !l.rolledBack.Has(p.sid):
+	case !l.wasRolledBack(p.sid, v.life):
 		v.joining = true
 		l.remember(Known{SID: p.sid})
 		l.adopt()
