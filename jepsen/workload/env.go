@@ -25,14 +25,16 @@ type Env struct {
 
 	mu   sync.Mutex
 	open []*Session // of all clients
+	over bool       // no client gets another one
 }
 
 // Abandon lets go of every session of the clients, so that operations under way end with an
 // unknown outcome. A call of the library waits as long as it takes: of servers that serve nobody
-// any more, for ever.
+// any more, for ever. No client can open a session after that.
 func (e *Env) Abandon() {
 	e.mu.Lock()
 	sessions := slices.Clone(e.open)
+	e.over = true
 	e.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, s := range sessions {
@@ -41,11 +43,12 @@ func (e *Env) Abandon() {
 	wg.Wait()
 }
 
-// track notes an open session for Abandon.
-func (e *Env) track(s *Session) {
+// track notes an open session for Abandon; false when that has been called.
+func (e *Env) track(s *Session) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.open = append(slices.DeleteFunc(e.open, (*Session).Dead), s)
+	return !e.over
 }
 
 // Workload is one kind of use. A workload is used once.
@@ -155,7 +158,10 @@ func (c *client) live() error {
 		return err
 	}
 	c.session = s
-	c.env.track(s)
+	if !c.env.track(s) {
+		s.Abandon()
+		return errDead
+	}
 	return nil
 }
 

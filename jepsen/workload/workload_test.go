@@ -1,6 +1,7 @@
 package workload_test
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -127,6 +128,31 @@ func TestNew(t *testing.T) {
 	if _, err := workload.New("register,sleep"); err == nil {
 		t.Error("an unknown workload was accepted")
 	}
+}
+
+// When all sessions are let go, clients of servers that serve nobody end, whatever they do.
+func TestClientsOfNobodyEnd(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	all, err := workload.New("append,lock,ephemeral,bank,queue,latch,membership,watch,move,config")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := &workload.Env{
+		Servers: []string{l.Addr().String()}, Recorder: workload.NewRecorder(), Timeout: time.Second,
+		Pace: time.Millisecond, Duration: time.Second,
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for _, w := range all {
+		wg.Go(func() { w.Run(ctx, env) })
+	}
+	time.AfterFunc(50*time.Millisecond, env.Abandon) // in the middle of their first operations
+	time.AfterFunc(200*time.Millisecond, cancel)     // they have tried to open others
+	wg.Wait()
 }
 
 // A session that can reach nobody can still be closed.
