@@ -86,4 +86,19 @@ var trees = []Mutant{
 		Edits:   []Edit{{"znode/prepare.go", "\tif p.live(id) {\n", "\tif p.live(id) && !isSession(id) {\n"}},
 		Killers: []Trial{{Suite: "znode"}},
 	},
+	{
+		Name: "divergence-unnoticed", Bug: "nobody compares the digest of the tree with the one that the leader announced",
+		IDs:     []string{"H-78", "I14"},
+		Edits:   []Edit{{"server/digest.go", `	if difference == st.difference {`, `	if difference == st.difference || a.s.cfg.Digest {`}},
+		Killers: []Trial{{Suite: "server", Run: "Diverged|SomethingElse|Announcement|Contested"}},
+	},
+	{
+		Name: "divergence-served", Bug: "a server whose tree is not the leader's goes on serving",
+		IDs: []string{"H-78"},
+		Edits: []Edit{{
+			"server/digest.go", `a.suspect("the digest of its tree is not the one that the leader announced")`,
+			`a.s.log.Warn().Msg("the digest of its tree is not the one that the leader announced")`,
+		}},
+		Killers: []Trial{{Suite: "server", Run: "Diverged|SomethingElse|Announcement|Contested"}},
+	},
 }
