@@ -37,12 +37,13 @@ const (
 	FaultClock                 // the time of day jumps
 	FaultWipe                  // a voter comes back with an empty disk
 	FaultMembers               // somebody asks for other members
+	FaultTail                  // a leader logs what nobody else gets, and ends
 	numFaults
 )
 
 var faultNames = [numFaults]string{
 	"kill", "power", "point", "sync", "room", "torn", "isolate", "camps", "oneway", "bridge", "ring", "hub", "flap", "reset",
-	"delay", "loss", "slow", "pause", "slowdisk", "write", "fsync", "full", "read", "clock", "wipe", "members",
+	"delay", "loss", "slow", "pause", "slowdisk", "write", "fsync", "full", "read", "clock", "wipe", "members", "tail",
 }
 
 // String prints the name.

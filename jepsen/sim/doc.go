@@ -43,9 +43,9 @@
 // The nemesis (see Faults) ends processes at once, at any of their next points of persistence, while they
 // are synchronised, and all together; it cuts servers off, splits ensembles, closes single directions,
 // leaves bridges, rings and hubs, lets connections flap, break, delay and lose; it makes servers and
-// disks slow, stops processes, lets writes, syncs and reads of the log fail and disks fill up, turns the
-// clock, and wipes a disk when every other voter remembers its incarnation, which is what the design asks
-// for. An error of the disk must end the process as docs and spec say: with one fatal error that names
+// disks slow, lets leaders end with transactions that nobody else has, stops processes, lets writes, syncs
+// and reads of the log fail and disks fill up, turns the clock, and wipes a disk when every other voter
+// remembers its incarnation, which is what the design asks for. An error of the disk must end the process as docs and spec say: with one fatal error that names
 // the directory, and a log that takes nothing more.
 //
 // Each act of the nemesis has a random source of its own, so that some of them can be left out

@@ -3,6 +3,8 @@ package sim
 import (
 	"fmt"
 	"time"
+
+	"github.com/zabkeeper/zabkeeper/zab"
 )
 
 // housekeeping flushes trees and trims logs.
@@ -55,6 +57,35 @@ func (s *simulation) restartLater(v *server, d time.Duration) {
 			return
 		}
 		v.start()
+	})
+}
+
+// tail keeps what a leader says from everybody while it logs what its clients want, and ends it: it comes
+// back with transactions that nobody else has, which have to be cut off, or with some that somebody has.
+func (a *act) tail() {
+	v := a.leader()
+	if v == nil || v.proc.tenure.phase != zab.Broadcast {
+		return
+	}
+	var cuts []cut
+	for y := 1; y <= len(a.servers); y++ {
+		if y != int(v.sid) && !a.chance(0.15) {
+			cuts = append(cuts, cut{int(v.sid), y})
+		}
+	}
+	a.note(FaultTail, v, fmt.Sprint(cuts))
+	for _, c := range cuts {
+		a.net.block(c.from, c.to, true)
+	}
+	a.later(a.between(20*time.Millisecond, 400*time.Millisecond), func() {
+		for _, c := range cuts {
+			a.net.reset(c.from, c.to) // what waits for acknowledgement goes down with the machine
+		}
+		v.proc.crash(true)
+		for _, c := range cuts {
+			a.net.block(c.from, c.to, false)
+		}
+		a.restartLater(v, a.between(time.Second, 6*time.Second))
 	})
 }
 

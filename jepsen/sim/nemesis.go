@@ -49,6 +49,7 @@ func deeds() []deed {
 		{FaultClock, 3, (*act).jump},
 		{FaultWipe, 5, (*act).wipe},
 		{FaultMembers, 45, (*act).members},
+		{FaultTail, 30, (*act).tail},
 	}
 }
 
@@ -56,7 +57,7 @@ func deeds() []deed {
 // without the others.
 func (n *nemesis) draw(rng *rand.Rand) {
 	for _, d := range deeds() {
-		if d.fault != FaultMembers && rng.IntN(4) > 0 {
+		if d.fault != FaultMembers && d.fault != FaultTail && rng.IntN(4) > 0 {
 			n.want(d.fault)
 		}
 	}
@@ -131,13 +132,21 @@ func (a *act) do() {
 func (a *act) victim() *server {
 	leader, other := a.chance(0.4), a.servers[a.rng.IntN(len(a.servers))]
 	if leader {
-		for _, srv := range a.servers {
-			if p := srv.proc; p.alive() && p.tenure != nil && p.tenure.leader != nil {
-				return srv
-			}
+		if srv := a.leader(); srv != nil {
+			return srv
 		}
 	}
 	return other
+}
+
+// leader finds a server that leads, or believes to, nil if there is none.
+func (a *act) leader() *server {
+	for _, srv := range a.servers {
+		if p := srv.proc; p.alive() && p.tenure != nil && p.tenure.leader != nil {
+			return srv
+		}
+	}
+	return nil
 }
 
 // note counts the deed and writes it down.

@@ -137,6 +137,7 @@ const (
 	streamSchedule = 0x7a61626b65657065
 	streamShape    = 0x7368617065
 	streamMembers  = 0x6d656d62657273
+	streamTail     = 0x7461696c
 	streamNemesis  = 0x6e656d65736973 << 8
 )
 
@@ -176,6 +177,9 @@ func newSimulation(cfg Config) (*simulation, error) {
 	if s.changing {
 		s.nemesis.want(FaultMembers)
 	}
+	if source(cfg.Seed, streamTail).IntN(100) < tails {
+		s.nemesis.want(FaultTail)
+	}
 	s.oracle = newOracle(s)
 	s.net = newNetwork(s, size)
 	for sid := quorum.SID(1); int(sid) <= size; sid++ {
@@ -191,6 +195,8 @@ const (
 	membersFixed  = "fixed"
 	// changingMembers is how many seeds of a hundred reconfigure.
 	changingMembers = 35
+	// tails is how many have leaders that end with a history that nobody else has.
+	tails = 45
 )
 
 // drawMembers decides whether the ensemble changes, and who may join it.

@@ -75,8 +75,16 @@ func TestSeeds(t *testing.T) {
 func TestSameSeedSameTrace(t *testing.T) {
 	t.Parallel()
 	for i, cfg := range []sim.Config{
-		{Shape: "3"}, {Shape: "5"}, {Shape: "7"}, {Shape: "3+1", Tree: "store"}, {Shape: "1,1,1/2,1,0/1,1"}, {Shape: "3", Tree: "store"}, {},
-		{Shape: "3+1~1", Members: "change"}, {Shape: "3~2", Members: "change", Tree: "store"}, {Shape: "1,1,1/1,1,0~1"},
+		{Shape: "3"},
+		{Shape: "5"},
+		{Shape: "7"},
+		{Shape: "3+1", Tree: "store"},
+		{Shape: "1,1,1/2,1,0/1,1"},
+		{Shape: "3", Tree: "store"},
+		{},
+		{Shape: "3+1~1", Members: "change"},
+		{Shape: "3~2", Members: "change", Tree: "store"},
+		{Shape: "1,1,1/1,1,0~1"},
 	} {
 		cfg.Seed = uint64(100 + i)
 		unwatched := run(t, cfg)
