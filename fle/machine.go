@@ -37,6 +37,9 @@ type Machine struct {
 	notify   int     // ticks left until the proposal is repeated
 	interval int     // of the repetition; doubles
 	looked   int     // ticks since Look
+	// narrow is set when a candidate that only the configuration seen makes a voter was not elected for
+	// long: for the rest of this election there are only voters of the committed one.
+	narrow bool
 	// answered are the servers without a vote that have had an answer in this tick: two that are none for
 	// each other would answer for ever.
 	answered quorum.Set
@@ -70,6 +73,7 @@ func (m *Machine) Reconfigure(view quorum.Membership) {
 		return
 	}
 	m.setView(view)
+	m.narrow = m.narrow && view.Pending()
 	if m.newer != nil && m.newer.Version() <= view.Committed.Version() {
 		m.newer = nil
 	}
@@ -107,6 +111,7 @@ func (m *Machine) Look(own Vote) {
 	m.interval = m.cfg.MinNotifyTicks
 	m.outcome = nil
 	m.looked = 0
+	m.narrow = false
 	m.enterRound(m.ownVote())
 	m.event(EventRound, m.cfg.Self, m.proposal, fmt.Sprintf("round %d", m.round))
 	m.tryFinish()
@@ -118,7 +123,7 @@ func (m *Machine) ownVote() Vote {
 	switch {
 	case m.role == quorum.Observer:
 		return Vote{Leader: m.cfg.Self, Zxid: zxid.Untrusted}
-	case m.abstains(), !m.voters.Has(m.cfg.Self):
+	case m.abstains(), !m.voters.Has(m.cfg.Self), m.narrow && !m.committedVoter(m.cfg.Self):
 		return Vote{Leader: quorum.None, Zxid: zxid.Untrusted}
 	}
 	return m.own
@@ -145,6 +150,34 @@ func (m *Machine) standBack() {
 		m.round++
 		m.enterRound(m.ownVote())
 	}
+}
+
+// narrowAfter is how often CutOffTicks go by before an election narrows.
+const narrowAfter = 3
+
+// committedVoter reports whether a server counts in the committed configuration.
+func (m *Machine) committedVoter(sid quorum.SID) bool {
+	return m.view.Committed.Verifier().Weight(sid) > 0
+}
+
+// narrowDown looks for another leader while a reconfiguration is under way and the best candidate is a voter
+// in the configuration seen alone: those who have not heard of that, and whose votes are needed, vote for
+// nobody but their own. If the one who is elected then cannot lead, the next election is open to all again.
+func (m *Machine) narrowDown() {
+	leader := m.proposal.Leader
+	if m.narrow || m.cfg.CutOffTicks == 0 || m.looked < narrowAfter*m.cfg.CutOffTicks ||
+		!m.view.Pending() || leader == quorum.None || m.committedVoter(leader) {
+		return
+	}
+	m.narrow = true
+	proposal := m.ownVote()
+	for sid := range m.voters.All() {
+		if b, ok := m.received[sid]; ok && b.state == Looking && m.acceptable(b.vote, proposal) {
+			proposal = b.vote
+		}
+	}
+	m.propose(proposal)
+	m.tryFinish()
 }
 
 // stand takes part again, unless something better is on its way.
@@ -266,6 +299,7 @@ func (m *Machine) Tick() {
 		m.reachable.And(m.voters) != (quorum.Set{}) && !m.reachesQuorum() {
 		m.standBack()
 	}
+	m.narrowDown()
 	if m.finalize > 0 {
 		m.finalize--
 		if m.finalize == 0 {

@@ -155,3 +155,42 @@ func TestNobodyAnswersForEver(t *testing.T) {
 		}
 	}
 }
+
+// A candidate that only some know for a voter, with the newest history of all, does not keep the others from
+// electing somebody whom all know: 1 and 5 have not heard of the configuration with 4 (hazard H-82).
+func TestCandidateOfTheConfigurationSeen(t *testing.T) {
+	was, next := votersAt(t, 0x2000000d1, 1, 2, 3, 5), votersAt(t, 0x90000000a, 1, 3, 4, 5)
+	pending, stable := quorum.Membership{Committed: was, Seen: next}, quorum.Stable(was)
+	known := []quorum.Membership{1: stable, 2: pending, 3: pending, 4: pending, 5: stable}
+	votes := []fle.Vote{
+		1: {Leader: 1, Zxid: 0x900000003, Epoch: 9}, 2: {Leader: 2, Zxid: 0x900000013, Epoch: 9}, 3: {Leader: 3, Zxid: 0x900000013, Epoch: 9},
+		4: {Leader: 4, Zxid: 0x900000013, Epoch: 10}, 5: {Leader: 5, Zxid: 0x900000003, Epoch: 9},
+	}
+	machines, leaders := make([]*fle.Machine, 6), make([]quorum.SID, 6)
+	for sid := quorum.SID(1); sid <= 5; sid++ {
+		machines[sid] = fle.New(fle.Config{
+			Self: sid, Membership: known[sid], FinalizeTicks: 20, MinNotifyTicks: 20, MaxNotifyTicks: 500, CutOffTicks: 100,
+		})
+		for peer := quorum.SID(1); peer <= 5; peer++ {
+			machines[sid].Reach(peer, true)
+		}
+		machines[sid].Look(votes[sid])
+	}
+	for range 3000 {
+		for sid := 1; sid <= 5; sid++ {
+			rd := machines[sid].Ready()
+			if rd.Outcome != nil {
+				leaders[sid] = rd.Outcome.Vote.Leader
+			}
+			for _, n := range rd.Messages {
+				machines[n.To].Step(n)
+			}
+			machines[sid].Tick()
+		}
+	}
+	for sid := 1; sid <= 5; sid++ {
+		if leaders[sid] != 3 {
+			t.Errorf("server %d has elected %v, want 3", sid, leaders[sid])
+		}
+	}
+}

@@ -80,7 +80,7 @@ func (m *Machine) ignore(n Notification) string {
 
 // acceptable reports whether this server should vote v rather than cur.
 func (m *Machine) acceptable(v, cur Vote) bool {
-	if m.abstains() && v.Leader == m.cfg.Self {
+	if m.abstains() && v.Leader == m.cfg.Self || m.narrow && !m.committedVoter(v.Leader) {
 		return false
 	}
 	return better(m.view, v, cur)
