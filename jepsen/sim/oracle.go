@@ -194,7 +194,8 @@ func (o *oracle) proposed(t *tenure, entries []zab.Entry) {
 	o.s.trace(t.p.server, line{label: labelPropose, entries: entries})
 	for i := range entries {
 		e := &entries[i]
-		if e.ID.Epoch() != t.leader.Epoch() || t.leader.Phase() != zab.Broadcast {
+		// What it proposed last may be in the step in which a configuration without it ends its reign.
+		if phase := t.leader.Phase(); e.ID.Epoch() != t.leader.Epoch() || phase != zab.Broadcast && phase != zab.Stopped {
 			o.s.fail(commitConsistent, "server %v proposes %v in epoch %d, %v", t.p.sid, e.ID, t.leader.Epoch(), t.leader.Phase())
 		}
 		if was, ok := o.made[e.ID]; ok {
