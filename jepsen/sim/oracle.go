@@ -341,6 +341,9 @@ func (o *oracle) order(txn *proto.Txn) {
 	if _, alive := o.ref.Session(id); alive && o.closed[id] != 0 {
 		o.s.fail(sessionOrder, "%v: session %v, closed at %v, is alive again", txn.Zxid, id, o.closed[id])
 	}
+	if o.closed[id] != 0 && txn.Type == proto.OpError {
+		return // refused: what came by an earlier connection of a session that has ended may come late
+	}
 	if expires := txn.Type == proto.OpCloseSession && txn.Cxid == 0; !expires {
 		last, known := o.cxids[id]
 		if known && txn.Cxid <= last {
