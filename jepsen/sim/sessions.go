@@ -54,10 +54,17 @@ func (l *primary) admit(r *request, req *znode.Request) bool {
 	case req.Op == proto.OpCreateSession:
 		l.sessions.Add(req.Session, req.Timeout, owner)
 	case req.Op == proto.OpCloseSession && req.Cxid == 0: // by the tracker itself
-	case l.sessions.Check(req.Session, owner) == session.Moved:
-		return false
-	case req.Op == proto.OpCloseSession:
-		l.sessions.Close(req.Session)
+	default:
+		switch l.sessions.Check(req.Session, owner) {
+		case session.Moved:
+			return false
+		case session.Expired:
+			req.SessionCode = proto.CodeSessionExpired
+			return true
+		}
+		if req.Op == proto.OpCloseSession {
+			l.sessions.Close(req.Session)
+		}
 	}
 	return true
 }

@@ -217,7 +217,7 @@ func TestMutants(t *testing.T) {
 		{"drop-truncation", 1, 300, []string{"ProcessConsistency", "AckMeansDurable"}, false},
 		{"forget-intent", 1, 300, []string{"StateIsFold"}, false},
 		{"trust-wiped", 1, 400, []string{"LeaderCompleteness", "CommittedDurability", "QuorumIntersection", "PrefixConsistency"}, false},
-		{"epoch-first", 1, 600, []string{"CommittedDurability", "LeaderCompleteness", "PrimaryIntegrity"}, false},
+		{"epoch-first", 1, 600, []string{"CommittedDurability", "LeaderCompleteness", "PrimaryIntegrity", "ElectionSettles"}, false},
 		{"count-joiner", 1, 60, []string{"QuorumIntersection"}, true},
 		{"forget-pending", 1, 150, []string{"QuorumIntersection", "ConfigMonotony"}, true},
 		{"config-early", 1, 150, []string{"QuorumIntersection", "ConfigMonotony"}, true},
