@@ -73,6 +73,7 @@ func (a *applier) init(s *Server) {
 	a.wake = make(chan struct{}, 1)
 	a.room.L = &a.mu
 	a.changes = znode.NewChanges(s.cfg.Store)
+	a.standing.version = uint64(s.cfg.Now().UnixNano())
 }
 
 // push lets add append work to the queue; it returns false when the applier has ended.

@@ -19,7 +19,8 @@ var ErrDiverged = errors.New("the tree of this server is damaged")
 // leader, for a quorum, has ruled that it is right after all, or it was replaced by a snapshot
 // (hazard H-78). Either server may be the one that errs, so that nobody judges by himself.
 type standing struct {
-	// version is raised by each change of the rest: a ruling is on what was reported.
+	// version is raised by each change of the rest: a ruling is on what was reported. It begins with the
+	// time, so that no ruling is on what another process said.
 	version uint64
 	// epoch is that of the announcement compared last, 0 if there was none for this tree. Each leader
 	// begins with the digest of its own tree, so that differences of two epochs have nothing in common.
