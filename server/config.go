@@ -94,8 +94,9 @@ type Config struct {
 	// clock is put back while it is down may name a new session as one that has ended. nil: no notes.
 	ReserveIDs  func(through proto.SessionID) error
 	ReservedIDs proto.SessionID
-	// SessionSalt are the lowest bits of ids that are made from the clock. With another one for each life
-	// of a disk, a server that has lost its notes along with everything else hardly ever repeats ids.
+	// SessionSalt are the lowest bits of ids that are made from the clock, and say where ids begin behind
+	// ReservedIDs. With a random one for each start, a server that has lost its notes, or was set back to
+	// older ones, hardly ever repeats ids.
 	SessionSalt uint16
 	// Ensemble is what clients read in /zookeeper/config; nil on a standalone server.
 	Ensemble *Ensemble

@@ -37,7 +37,9 @@ type sessionIDs struct {
 func newSessionIDs(cfg *Config) *sessionIDs {
 	ids := &sessionIDs{top: cfg.SessionByte, salt: cfg.SessionSalt, reserve: cfg.ReserveIDs}
 	if id := uint64(cfg.ReservedIDs); byte(id/idNumbers) == ids.top {
-		ids.last, ids.begun = id%idNumbers, true
+		// Somewhere in the next block: a server that was set back to a copy of its data starts from the same
+		// note again.
+		ids.last, ids.begun = (id+uint64(ids.salt)*(idBlock>>16))%idNumbers, true
 	}
 	return ids
 }

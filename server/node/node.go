@@ -286,7 +286,7 @@ func (n *Node) serverConfig() server.Config {
 		Self: server.Origin(n.sid), SessionByte: n.sessionByte(),
 		ReserveIDs:  func(id proto.SessionID) error { return n.stores.log.Reserve(uint64(id)) },
 		ReservedIDs: proto.SessionID(n.stores.log.Reserved()),
-		SessionSalt: n.sessionSalt(),
+		SessionSalt: uint16(rand.Uint32()),
 		Store:       n.tree(), Replicator: replicator{n}, Status: status{n},
 		Conf: n.fourLetterConf, Version: fourletter.Version(n.cfg.Revision, n.cfg.Built),
 		TickTime: c.TickTime, SyncLimit: c.SyncLimit,

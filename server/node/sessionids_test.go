@@ -43,17 +43,24 @@ func TestSessionIDsOutliveTheServer(t *testing.T) {
 	})
 }
 
-// A server whose disk was replaced and whose clock was put back has no notes of what it gave out; that its
-// ids are those of another life makes a repetition unlikely: one in 65536 for two of the same
-// millisecond [H-69].
+// A server whose disk was replaced or set back, and whose clock was put back, has no notes of what it gave
+// out, or old ones; that each start has bits of its own makes a repetition unlikely: one in 65536 for
+// two ids of the same millisecond [H-69].
 func TestSessionIDsOfANewDisk(t *testing.T) {
+	for name, disk := range map[string]*vfs.MemFS{"empty": vfs.NewCrashableMem(), "an old copy": served(t, "a", 1)} {
+		t.Run(name, func(t *testing.T) { sessionIDsHardlyRepeat(t, disk) })
+	}
+}
+
+func sessionIDsHardlyRepeat(t *testing.T, disk *vfs.MemFS) {
+	t.Helper()
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	seen := map[proto.SessionID]bool{}
 	repeated := 0
 	for range 8 {
 		r := start(t, node.Config{
 			Conf: config(t, "", "clientPort=1", "clientPortAddress=127.0.0.1"),
-			FS:   vfs.NewMem(), ClientListener: reserve(t), Now: func() time.Time { return now },
+			FS:   disk.CrashClone(vfs.CrashCloneCfg{}), ClientListener: reserve(t), Now: func() time.Time { return now },
 		})
 		r.awaitServing()
 		c := r.connect()

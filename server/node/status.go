@@ -1,7 +1,6 @@
 package node
 
 import (
-	"encoding/binary"
 	"net"
 	"strconv"
 	"strings"
@@ -139,10 +138,4 @@ func (n *Node) mode(state fle.State) string {
 	case fle.Looking:
 	}
 	return "looking"
-}
-
-// sessionSalt is another one for each life of the disk.
-func (n *Node) sessionSalt() uint16 {
-	life := n.stores.log.Durable().Incarnation
-	return binary.BigEndian.Uint16(life[:])
 }

@@ -21,7 +21,7 @@ import (
 // served returns the disk of a standalone server that has created n nodes and stopped.
 func served(tb testing.TB, prefix string, n int) *vfs.MemFS {
 	tb.Helper()
-	disk := vfs.NewMem()
+	disk := vfs.NewCrashableMem()
 	r := startStandalone(tb, disk)
 	r.create("v", paths(prefix, n)...)
 	r.stop()
