@@ -61,6 +61,7 @@ func (l *primary) admit(r *request, req *znode.Request) bool {
 		case session.Expired:
 			req.SessionCode = proto.CodeSessionExpired
 			return true
+		case session.OK:
 		}
 		if req.Op == proto.OpCloseSession {
 			l.sessions.Close(req.Session)
