@@ -64,21 +64,20 @@ func (l *Log) giveUp() {
 	_ = l.db.Close()
 }
 
-// release closes what is open. After a failure the lock is left to the end of the process.
+// release closes what is open.
 func (l *Log) release() error {
 	var errs []error
-	if l.failed() != nil {
+	switch {
+	case l.failed() != nil:
 		l.giveUp()
-	} else {
-		if l.db != nil {
-			if l.batch != nil {
-				errs = append(errs, l.batch.Close())
-			}
-			errs = append(errs, l.db.Close())
+	case l.db != nil:
+		if l.batch != nil {
+			errs = append(errs, l.batch.Close())
 		}
-		if l.lock != nil {
-			errs = append(errs, l.lock.Close())
-		}
+		errs = append(errs, l.db.Close())
+	}
+	if l.lock != nil {
+		errs = append(errs, l.lock.Close())
 	}
 	if l.watch != nil {
 		errs = append(errs, l.watch.Close())
