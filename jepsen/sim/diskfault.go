@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -33,7 +34,7 @@ func (d *disk) breakDown(p *process, j job) bool {
 	d.maybe = &after
 	d.breaks = FaultKill
 	d.s.counts.Crashes++
-	d.s.trace(p.server, line{label: labelExit, text: err.Error()})
+	d.s.trace(p.server, line{label: labelExit, text: reason(err)})
 	p.end(false, image)
 	return true
 }
@@ -63,6 +64,12 @@ func (d *disk) unreadable(err error) {
 	}
 	d.reported()
 	d.s.counts.Crashes++
-	d.s.trace(d.s.server(d.sid), line{label: labelExit, text: err.Error()})
+	d.s.trace(d.s.server(d.sid), line{label: labelExit, text: reason(err)})
 	d.leave(d.fs.mem.CrashClone(vfs.CrashCloneCfg{}))
 }
+
+// fileNumber is what Pebble calls a file: it depends on when its background work came to run.
+var fileNumber = regexp.MustCompile(`[0-9]{6}`)
+
+// reason is the text of a store's error, the same for the same seed.
+func reason(err error) string { return fileNumber.ReplaceAllString(err.Error(), "N") }
