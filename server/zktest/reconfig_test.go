@@ -36,8 +36,11 @@ func change(tb testing.TB, conn *zk.Conn, joining, leaving []string) string {
 		_, err := conn.IncrementalReconfig(joining, leaving, -1)
 		return err
 	})
-	data, _, err := conn.Get("/zookeeper/config")
-	must(tb, err)
+	var data []byte
+	zktest.Eventually(tb, "the connection outlives the change", func() (err error) {
+		data, _, err = conn.Get("/zookeeper/config")
+		return err
+	})
 	return string(data)
 }
 
