@@ -63,26 +63,6 @@ func (s *simulation) suffices() bool {
 	return true
 }
 
-// wipedAway reports whether a configuration that was proposed, and may be committed, has no quorum without
-// a server that was wiped: nobody can say whether it had acknowledged more (design "Empty, wiped and
-// duplicated members"). The nemesis wipes nobody whom a configuration needs that it knows of; this one was
-// proposed before the leader had heard of the wipe.
-func (s *simulation) wipedAway() bool {
-	var sound quorum.Set
-	for _, v := range s.servers {
-		if !v.disk.amnesiac {
-			sound.Add(v.sid)
-		}
-	}
-	force := s.oracle.configs.inForce()
-	for _, next := range append([]config{force}, s.oracle.configs.proposed...) {
-		if next.at >= force.at && !next.ensemble.Verifier().HasQuorum(sound) {
-			return true
-		}
-	}
-	return false
-}
-
 // allKnow reports whether all who are left know that a configuration is committed.
 func (s *simulation) allKnow(c config) bool {
 	for _, v := range s.servers {

@@ -9,7 +9,7 @@ import (
 )
 
 // converge lets time pass until the ensemble has recovered, each part of it in the time it is
-// allowed (L1 to L3). False: it cannot, since a wipe has taken away what only the wiped server knew.
+// allowed (L1 to L3). False: it cannot, and need not.
 func (s *simulation) converge() bool {
 	healed := s.now
 	for _, goal := range []struct {
@@ -23,7 +23,7 @@ func (s *simulation) converge() bool {
 	} {
 		for why := goal.missing(); why != ""; why = goal.missing() {
 			if s.now > healed+goal.within {
-				if s.wipedAway() {
+				if s.hopeless() {
 					s.counts.Lost++
 					return false
 				}

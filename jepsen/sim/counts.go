@@ -69,7 +69,7 @@ type Counts struct {
 	Moved, Expired int
 	// Reconfigurations that were committed, that were Refused, leaderships that were handed on by one.
 	Reconfigurations, Refused, Inherited int
-	// Lost ensembles: a wipe and a reconfiguration at once.
+	// Lost ensembles: a reconfiguration made a server indispensable that was just wiped or taken away.
 	Lost int
 	// Crashes of processes, for whatever reason.
 	Crashes int

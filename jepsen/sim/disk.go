@@ -35,7 +35,7 @@ type disk struct {
 
 	model model
 	maybe *model // a step that a crash has torn: it may be there or not
-	// amnesiac is set on a wiped disk until an established leader has taken it in.
+	// amnesiac is set on the wiped disk of a voter until an established leader has taken it in.
 	amnesiac bool
 
 	queue   []job
@@ -98,11 +98,10 @@ func (d *disk) format() {
 	d.model, d.maybe = model{promise: zab.Promise{Leader: quorum.None}}, nil
 }
 
-// wipe loses everything. If there was anything, what the server says counts for nothing until it has been
-// taken in.
+// wipe loses everything.
 func (d *disk) wipe() {
 	d.life++
-	d.amnesiac = d.amnesiac || !d.model.incarnation.IsZero()
+	d.s.oracle.wiped(d)
 	d.format()
 }
 

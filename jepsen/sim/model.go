@@ -90,6 +90,9 @@ func (m *model) holds(p zxid.Point) bool {
 	return ok && at == p
 }
 
+// has reports whether p is in the history, or in what a snapshot has in its place.
+func (m *model) has(p zxid.Point) bool { return p.ID <= m.last().ID && m.holds(p) }
+
 // remembers returns the incarnation known of a voter.
 func (m *model) remembers(sid quorum.SID) quorum.Incarnation {
 	for _, k := range m.known {

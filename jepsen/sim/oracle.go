@@ -117,41 +117,12 @@ func (o *oracle) begin(p *process, d *zab.Durable) {
 // an epoch (I12).
 func (o *oracle) step(d *disk, p *zab.Persist) {
 	m := &d.model
-	if p.Truncate != nil {
-		o.cut(d, *p.Truncate)
-	}
-	if p.Install != nil {
-		// The snapshot of a leader that has just restarted may be older than what this server
-		// has applied: the entries behind it make up for that.
-		after := m.clone()
-		after.apply(p)
-		if at := o.s.server(d.sid).proc.app.tree.at(); !after.holds(at) || after.last().ID < at.ID {
-			o.s.fail(committedDurability, "server %v: history %v..%v replaces one applied up to %v", d.sid, *p.Install, after.last(), at)
-		}
-	}
+	o.keeps(d, p)
 	if !p.Membership.IsZero() {
 		o.configures(d, p)
 	}
 	if p.Promise != nil && p.Promise.Epoch < m.promise.Epoch || p.Current != nil && *p.Current < m.current {
 		o.s.fail(epochMonotony, "server %v: %s, had promised %d and was in %d", d.sid, describe(p), m.promise.Epoch, m.current)
-	}
-}
-
-// cut checks that no committed entry is cut off. Who has no vote may be told to cut what was committed
-// without it meanwhile, as long as it has not applied that: an observer is sent what was committed when it
-// came.
-func (o *oracle) cut(d *disk, to zxid.Point) {
-	o.s.counts.Cuts++
-	srv := o.s.server(d.sid)
-	votes := o.configs.inForce().ensemble.Voters().Has(d.sid)
-	for _, p := range d.model.entries {
-		if p.ID <= to.ID {
-			continue
-		}
-		if (o.agrees(p) || o.isDecided(p)) && (votes || p.ID <= srv.proc.app.tree.at().ID) {
-			o.s.fail(committedDurability, "server %v cuts its log to %v, %v is committed", d.sid, to, p)
-		}
-		o.holders[p] &^= 1 << d.sid
 	}
 }
 
@@ -183,7 +154,7 @@ func (o *oracle) durable(d *disk) {
 // has reports whether a voter is known to have held p durably, in a life that counts.
 func (o *oracle) has(sid quorum.SID, p zxid.Point) bool {
 	d := o.s.server(sid).disk
-	return o.holders[p]&(1<<sid) != 0 || !d.amnesiac && d.model.holds(p) && p.ID <= d.model.last().ID
+	return o.holders[p]&(1<<sid) != 0 || !d.amnesiac && d.model.has(p)
 }
 
 // proposed notes what a leader gives to its log (I3, I18).
@@ -225,7 +196,7 @@ func (o *oracle) leads(t *tenure) {
 		o.s.trace(t.p.server, line{label: labelEstablish, n: int64(e), point: t.p.disk.model.last()})
 		// A word of its quorum that was long under way may make a leader of one whose followers
 		// have gone on to a later epoch: it commits nothing, and owes nothing of that epoch.
-		if end := o.endBefore(e); !t.p.disk.model.holds(end) || t.p.disk.model.last().ID < end.ID {
+		if end := o.endBefore(e); !t.p.disk.model.has(end) {
 			o.s.fail(leaderCompleteness, "server %v establishes epoch %d with %v, committed is %v",
 				t.p.sid, e, t.p.disk.model.last(), end)
 		}
