@@ -20,7 +20,6 @@ func (s *Server) welcome(ctx context.Context, plain net.Listener) error {
 	defer cancel()
 	open := func(ctx context.Context, l net.Listener, e entrance) {
 		wg.Go(func() {
-			defer l.Close()
 			if err := s.accept(ctx, l, e); err != nil {
 				select {
 				case failed <- err:
@@ -66,9 +65,13 @@ func (s *Server) Move(ctx context.Context, l net.Listener) bool {
 	}
 }
 
-// accept takes connections until ctx is done. A shortage of descriptors is waited out.
+// accept takes connections until ctx is done, and closes the listener. A shortage of descriptors is
+// waited out.
 func (s *Server) accept(ctx context.Context, l net.Listener, e entrance) error {
-	unhook := context.AfterFunc(ctx, func() { l.Close() })
+	// Unlike l.Close, it waits for a call that has begun: the port is free when accept returns.
+	closed := sync.OnceFunc(func() { l.Close() })
+	defer closed()
+	unhook := context.AfterFunc(ctx, closed)
 	defer unhook()
 	const first, last = 5 * time.Millisecond, time.Second
 	delay := first

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/proto/peerwire"
@@ -131,9 +132,23 @@ func (p *ports) clear(address string, wanted map[peerwire.Channel][]string) bool
 	})
 }
 
+// closer is a listener whose port is free when Close returns, whoever called it first. A listener of
+// package net does not wait for a Close that another goroutine has begun.
+type closer struct {
+	net.Listener
+	end func() error
+}
+
+// Close implements net.Listener.
+func (c closer) Close() error { return c.end() }
+
 // add serves listeners.
-func (p *ports) add(ctx context.Context, ch peerwire.Channel, at []string, lns ...net.Listener) {
+func (p *ports) add(ctx context.Context, ch peerwire.Channel, at []string, given ...net.Listener) {
 	ctx, cancel := context.WithCancel(ctx)
+	lns := make([]net.Listener, len(given))
+	for i, ln := range given {
+		lns[i] = closer{ln, sync.OnceValue(ln.Close)}
+	}
 	p.open = append(p.open, &port{ch: ch, at: at, lns: lns, cancel: cancel})
 	for _, ln := range lns {
 		p.serve(ctx, ln, ch)
@@ -184,8 +199,8 @@ func (t *Transport) listen(ctx context.Context, address string) (net.Listener, e
 	return ln, err
 }
 
-// accept serves one listener until ctx ends. Trouble with single connections, or a lack of file
-// descriptors, does not end it.
+// accept serves one listener until ctx ends, and closes it. Trouble with single connections, or a lack
+// of file descriptors, does not end it.
 func (t *Transport) accept(ctx context.Context, ln net.Listener, greet func(net.Conn)) error {
 	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
 	defer stop()

@@ -122,6 +122,9 @@ func Start(cfg Config) (*Node, error) {
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.closeListeners())
 	}
+	if n.transport == nil { // no other server connects
+		_ = closeAll(cfg.QuorumListener, cfg.ElectionListener) // nothing can be done about it
+	}
 	go n.run(ctx)
 	return n, nil
 }
@@ -162,8 +165,12 @@ func (n *Node) open() error {
 
 // closeListeners closes the ports, those given included, of a start that was refused.
 func (n *Node) closeListeners() error {
+	return closeAll(cmp.Or(n.listener, n.cfg.ClientListener), n.secure, n.cfg.QuorumListener, n.cfg.ElectionListener)
+}
+
+func closeAll(listeners ...net.Listener) error {
 	var errs []error
-	for _, l := range []net.Listener{cmp.Or(n.listener, n.cfg.ClientListener), n.secure, n.cfg.QuorumListener, n.cfg.ElectionListener} {
+	for _, l := range listeners {
 		if l != nil {
 			errs = append(errs, l.Close())
 		}

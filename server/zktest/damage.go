@@ -70,7 +70,7 @@ func (s *Server) fatal(err error) {
 func (s *Server) Doomed(tb testing.TB) error {
 	tb.Helper()
 	s.ending.Store(true)
-	if err := s.tryStart(tb, nil); err != nil {
+	if err := s.tryStart(tb); err != nil {
 		tb.Fatal(err)
 	}
 	return s.take().Wait()

@@ -43,7 +43,7 @@ func (s *Server) EndsBy(tb testing.TB, cause func()) error {
 // Refused starts a server that must refuse to, and returns why it does.
 func (s *Server) Refused(tb testing.TB) error {
 	tb.Helper()
-	err := s.tryStart(tb, nil)
+	err := s.tryStart(tb)
 	if err == nil {
 		tb.Fatalf("server %d has started", s.ID)
 	}

@@ -29,7 +29,7 @@ func (s *Server) Enlist(tb testing.TB, role string, known ...*Server) {
 	}
 	fmt.Fprintf(&b, "%s\npeerType=%s\n", s.Spec(role), role)
 	s.config = b.String()
-	s.start(tb, nil)
+	s.start(tb)
 }
 
 func must(tb testing.TB, err error) {

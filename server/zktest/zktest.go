@@ -95,15 +95,10 @@ func Start(tb testing.TB, n int, opts ...Option) *Ensemble {
 		opt(&o)
 	}
 	e := &Ensemble{tb: tb, net: newNetwork()}
-	var listeners [][3]net.Listener
-	for range n {
-		listeners = append(listeners, [3]net.Listener{listen(tb), listen(tb), listen(tb)})
-	}
 	for i := range n {
-		l := listeners[i]
 		s := &Server{
 			ID: i + 1, ensemble: e, disk: vfs.NewCrashableMem(),
-			addrs: addresses{l[0].Addr().String(), l[1].Addr().String(), l[2].Addr().String()},
+			addrs: addresses{reserve(tb), reserve(tb), reserve(tb)},
 		}
 		s.log = newLogger(tb, o.level, s).With().Int("server", s.ID).Logger()
 		e.servers = append(e.servers, s)
@@ -112,11 +107,7 @@ func Start(tb testing.TB, n int, opts ...Option) *Ensemble {
 		s.options = o
 		if i < n-o.spares {
 			s.config = e.zooCfg(i, o)
-			s.start(tb, &listeners[i])
-			continue
-		}
-		for _, l := range listeners[i] {
-			must(tb, l.Close())
+			s.start(tb)
 		}
 	}
 	tb.Cleanup(func() {
@@ -126,15 +117,6 @@ func Start(tb testing.TB, n int, opts ...Option) *Ensemble {
 	})
 	e.WaitServing(tb)
 	return e
-}
-
-func listen(tb testing.TB) net.Listener {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return l
 }
 
 // zooCfg writes the configuration of the i-th server.
@@ -164,17 +146,16 @@ func (e *Ensemble) zooCfg(i int, o options) string {
 	return b.String()
 }
 
-// start runs the server, on the given listeners or, at a restart, on new ones at the same ports.
-func (s *Server) start(tb testing.TB, listeners *[3]net.Listener) {
+func (s *Server) start(tb testing.TB) {
 	tb.Helper()
 	s.ending.Store(false)
-	if err := s.tryStart(tb, listeners); err != nil {
+	if err := s.tryStart(tb); err != nil {
 		tb.Fatal(err)
 	}
 }
 
 // tryStart is start for servers that may refuse to.
-func (s *Server) tryStart(tb testing.TB, listeners *[3]net.Listener) error {
+func (s *Server) tryStart(tb testing.TB) error {
 	tb.Helper()
 	cfg, err := conf.Load(conf.Input{
 		Name: "zoo.cfg", Text: []byte(s.config),
@@ -183,22 +164,21 @@ func (s *Server) tryStart(tb testing.TB, listeners *[3]net.Listener) error {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if listeners == nil {
-		listeners = &[3]net.Listener{
-			relisten(tb, s.addrs.client), relisten(tb, s.addrs.quorum), relisten(tb, s.addrs.election),
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n, err := node.Start(node.Config{
+	nc := node.Config{
 		Conf: cfg, Logger: s.log, FS: roomyFS{s.disk, s},
 		Revision: strings.Repeat("0", 40), Built: time.Unix(0, 0),
 		MaintainEvery: 50 * time.Millisecond, SpaceEvery: 20 * time.Millisecond, CertificatesEvery: 20 * time.Millisecond,
 		Fatal:          s.fatal,
 		Tree:           func(t server.Store) server.Store { return damagedTree{t, &s.damage} },
-		ClientListener: listeners[0], QuorumListener: listeners[1], ElectionListener: listeners[2],
-		Dial: s.ensemble.net.dialer(s),
-	})
+		ClientListener: listen(tb, s.addrs.client),
+		Dial:           s.ensemble.net.dialer(s),
+	}
+	if !cfg.Standalone {
+		nc.QuorumListener, nc.ElectionListener = listen(tb, s.addrs.quorum), listen(tb, s.addrs.election)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := node.Start(nc)
 	if err != nil {
 		return err
 	}
@@ -217,14 +197,10 @@ func (s *Server) watch(n *node.Node) {
 	}
 }
 
-// relisten binds a port again that a server before had.
-func relisten(tb testing.TB, addr string) net.Listener {
+func listen(tb testing.TB, addr string) net.Listener {
 	tb.Helper()
-	var l net.Listener
-	Eventually(tb, "bind "+addr, func() (err error) {
-		l, err = net.Listen("tcp", addr)
-		return err
-	})
+	l, err := net.Listen("tcp", addr)
+	must(tb, err) // a server that has ended has left its ports
 	return l
 }
 
@@ -279,7 +255,7 @@ func (s *Server) Wipe(tb testing.TB) {
 // Restart starts a server that was stopped or killed, on the disk that it left.
 func (s *Server) Restart(tb testing.TB) {
 	tb.Helper()
-	s.start(tb, nil)
+	s.start(tb)
 }
 
 // Running reports whether the server is running.
