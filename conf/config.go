@@ -38,6 +38,11 @@ type Config struct {
 	// ballast is a file that is given back when the disk is full, 0 for none.
 	DiskReserveMb, DiskBallastMb int
 
+	// Scrub: how often everything on the disks is read and checked, 0 for never, and how many MiB a second
+	// are read then.
+	ScrubInterval    time.Duration
+	ScrubMbPerSecond int
+
 	// Clients.
 	Client                 *quorum.Address // where to listen; nil: serve no clients
 	ListenBacklog          int             // -1: the system's default

@@ -15,6 +15,8 @@ const (
 	maxTickTime = 3_600_000 // milliseconds
 	maxLimit    = 1_000_000 // ticks
 	maxCacheMb  = 1 << 20   // MiB
+
+	maxScrubHours = 366 * 24
 )
 
 // table holds every key that is known, in the order of spec operations 1.2 to 1.4.
@@ -119,6 +121,8 @@ func storageKeys() []key {
 		number("blockCacheSizeMb", "16", 1, maxCacheMb, func(c *Config) *int { return &c.BlockCacheMb }),
 		number("diskReserveMb", "256", 0, maxCacheMb, func(c *Config) *int { return &c.DiskReserveMb }),
 		number("diskBallastMb", "64", 0, maxCacheMb, func(c *Config) *int { return &c.DiskBallastMb }),
+		hours("scrubIntervalHours", "24", maxScrubHours, func(c *Config) *time.Duration { return &c.ScrubInterval }),
+		number("scrubMbPerSecond", "8", 1, maxCacheMb, func(c *Config) *int { return &c.ScrubMbPerSecond }),
 		yesNo("forceSync", "yes", func(c *Config) *bool { return &c.ForceSync }),
 		millis("fsync.warningthresholdms", "1000", 0, func(c *Config) *time.Duration { return &c.FsyncWarning }).yet(),
 		loose("datadir.autocreate", "true", func(c *Config) *bool { return &c.DataDirAutocreate }),

@@ -63,6 +63,10 @@ func TestDefaults(t *testing.T) {
 	if want := "5s 3 200ms 1m0s false false"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	got = fmt.Sprint(c.NodeCacheMb, c.BlockCacheMb, c.DiskReserveMb, c.DiskBallastMb, c.ScrubInterval, c.ScrubMbPerSecond)
+	if want := "16 16 256 64 24h0m0s 8"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 	if len(c.Notices) != 0 || len(c.Unknown) != 0 {
 		t.Errorf("notices %v, unknown %v", c.Notices, c.Unknown)
 	}
@@ -71,7 +75,8 @@ func TestDefaults(t *testing.T) {
 func TestEveryHonouredKey(t *testing.T) {
 	c := mustLoad(t, strings.Join([]string{
 		"tickTime=100", "initLimit=7", "syncLimit=3", "connectToLearnerMasterLimit=2", "dataDir=/d", "dataLogDir=/l",
-		"datadir.autocreate=false", "db.autocreate=false", "snapCount=10", "commitLogCount=20", "fsync.warningthresholdms=30",
+		"datadir.autocreate=false", "db.autocreate=false", "snapCount=10", "commitLogCount=20", "scrubIntervalHours=168",
+		"scrubMbPerSecond=3", "fsync.warningthresholdms=30",
 		"clientPort=1", "clientPortAddress=[::1]", "clientPortListenBacklog=9", "maxClientCnxns=-1", "maxCnxns=8",
 		"minSessionTimeout=50", "maxSessionTimeout=60", "nio.sessionlessCnxnTimeout=70", "clientTcpKeepAlive=false",
 		"jute.maxbuffer=0x400000", "globalOutstandingLimit=11", "readonlymode.enabled=TRUE", "4lw.commands.whitelist= ruok, wchp ,",
@@ -82,8 +87,8 @@ func TestEveryHonouredKey(t *testing.T) {
 		"server.1=a:2:3|b:2:3", "server.2=c:2:3:observer;[::1]:1",
 	}, "\n"), files{"/d/myid": "2\n"})
 	got := fmt.Sprint(c.TickTime, c.InitLimit, c.SyncLimit, c.ConnectLimit, c.DataDir, c.DataLogDir, c.DataDirAutocreate, c.DBAutocreate,
-		c.SnapCount, c.CommitLogCount, c.FsyncWarning, c.Client, c.ListenBacklog, c.MaxClientCnxns, c.MaxCnxns)
-	if want := "100ms 7 3 2/d/lfalse false 10 20 30ms [::1]:1 9 0 8"; got != want {
+		c.SnapCount, c.CommitLogCount, c.ScrubInterval, c.ScrubMbPerSecond, c.FsyncWarning, c.Client, c.ListenBacklog, c.MaxClientCnxns, c.MaxCnxns)
+	if want := "100ms 7 3 2/d/lfalse false 10 20 168h0m0s 3 30ms [::1]:1 9 0 8"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	got = fmt.Sprint(c.MinSessionTimeout, c.MaxSessionTimeout, c.SessionlessTimeout, c.ClientTCPKeepAlive, c.JuteMaxBuffer,
@@ -145,6 +150,8 @@ func TestRefusals(t *testing.T) {
 		{alone + "standaloneEnabled=false", nil, "zoo.cfg:3: standaloneEnabled=false: standaloneEnabled = false then number of participants should be >0"},
 		{alone + "version=xyz", nil, `zoo.cfg:3: version=xyz: version "xyz" is not a hexadecimal zxid`},
 		{alone + "jute.maxbuffer=0", nil, "zoo.cfg:3: jute.maxbuffer=0: must be in 1..2147483647"},
+		{alone + "scrubIntervalHours=-1", nil, "zoo.cfg:3: scrubIntervalHours=-1: must be in 0..8784"},
+		{alone + "scrubMbPerSecond=0", nil, "zoo.cfg:3: scrubMbPerSecond=0: must be in 1..1048576"},
 		{alone + "linearizableReads=true\nreadonlymode.enabled=true", nil, "zoo.cfg:3: linearizableReads=true: a server without a quorum cannot answer linearizable reads: switch readonlymode.enabled off"},
 		{alone + "ssl.crl=true", nil, "zoo.cfg:3: ssl.crl=true: certificate revocation is not supported, and leaving it out silently would be unsafe"},
 		{alone + "quorum.auth.serverRequireSasl=true", nil, "zoo.cfg:3: quorum.auth.serverRequireSasl=true: quorum.auth.enableSasl is disabled, so cannot enable quorum.auth.serverRequireSasl"},

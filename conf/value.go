@@ -123,6 +123,18 @@ func millis(name, def string, lo int64, field func(*Config) *time.Duration) key 
 	}}
 }
 
+// hours is a duration in hours, at most hi; 0 switches off what it is about.
+func hours(name, def string, hi int64, field func(*Config) *time.Duration) key {
+	return key{name: name, def: def, set: func(c *Config, v string) (string, error) {
+		n, err := parseWhole(v, 0, hi)
+		if err != nil {
+			return "", err
+		}
+		*field(c) = time.Duration(n) * time.Hour
+		return "", nil
+	}}
+}
+
 // strict is a boolean of the original's main parser: true or false in any case.
 func strict(name, def string, field func(*Config) *bool) key {
 	return key{name: name, def: def, set: func(c *Config, v string) (string, error) {

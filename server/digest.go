@@ -32,6 +32,8 @@ type standing struct {
 	// accepted is the difference that the trees of a quorum have, 0 unless the leader's is another.
 	accepted uint64
 	suspect  bool
+	// damaged says that the tree is wrong whatever its digest is: see TreeDamaged.
+	damaged bool
 }
 
 // digested reports whether a transaction carries a digest that this version can compare.
@@ -149,7 +151,7 @@ func (a *applier) ruled(r ruling) {
 	}
 	switch r.verdict {
 	case verdictRight:
-		if st.suspect {
+		if st.suspect && !st.damaged {
 			a.s.log.Warn().Stringer("zxid", a.s.Applied().ID).Msg("the tree of this server is right: a quorum has the same")
 			a.clear()
 			a.report()

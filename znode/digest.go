@@ -21,6 +21,9 @@ func undigested(path string) bool {
 	return len(path) > len(SystemPath) && path[len(SystemPath)] == '/' && path[:len(SystemPath)] == SystemPath
 }
 
+// Travels reports whether a node is part of the digest that travels with transactions.
+func Travels(path string) bool { return !undigested(path) }
+
 // SystemDigest returns the part of a tree's digest that does not travel with transactions. It looks
 // at every node below SystemPath.
 func SystemDigest(v View) uint64 {

@@ -79,6 +79,7 @@ func (m *machine) OpenSnapshot() (peer.SnapshotSource, error) {
 }
 
 func (m *machine) StageSnapshot() (peer.SnapshotSink, error) {
+	m.n.scrubs.stop("the tree will be replaced")
 	st, err := m.n.stores.tree.Stage(stagingName)
 	if err != nil {
 		return nil, err

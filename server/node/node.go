@@ -57,7 +57,9 @@ type Config struct {
 	MaintainEvery time.Duration
 	// SpaceEvery is how often the free space is looked at. Default 1 s.
 	SpaceEvery time.Duration
-	// Now is the wall clock of the times of transactions and of the ids of sessions. Default time.Now.
+	// ScrubEvery is how often everything on the disks is read. Default is what Conf says.
+	ScrubEvery time.Duration
+	// Now is the wall clock of the times of transactions, of the ids of sessions and of scrubs. Default time.Now.
 	Now func() time.Time
 	// Tree, if not nil, stands between the server and its tree, where tests damage it.
 	Tree func(server.Store) server.Store
@@ -99,6 +101,7 @@ type Node struct {
 	done   chan struct{}
 	err    error // valid once done is closed
 
+	scrubs    *scrubs
 	repairs   repairs
 	fatalOnce sync.Once
 
@@ -116,7 +119,7 @@ func Start(cfg Config) (*Node, error) {
 	if cfg.Conf == nil || cfg.Fatal == nil {
 		return nil, errors.New("node: Config needs Conf and Fatal")
 	}
-	n := &Node{cfg: cfg, conf: cfg.Conf, log: cfg.Logger, done: make(chan struct{}), changed: make(chan struct{}, 1)}
+	n := &Node{cfg: cfg, conf: cfg.Conf, log: cfg.Logger, done: make(chan struct{}), changed: make(chan struct{}, 1), scrubs: newScrubs()}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	n.cancel = cancel
 	if err := n.open(); err != nil {
@@ -386,6 +389,8 @@ func (n *Node) run(ctx context.Context) {
 	}
 	part("maintenance", n.maintain)
 	part("space", n.space.watch)
+	part("scrub", n.scrubSchedule)
+	context.AfterFunc(ctx, func() { n.scrubs.stop("the server ends") })
 	if !n.conf.Standalone {
 		part("membership", n.follow)
 	}

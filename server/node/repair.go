@@ -49,6 +49,7 @@ func (r *repairs) done() {
 
 // repair is where the server says that its tree is wrong.
 func (n *Node) repair(why string) {
+	n.scrubs.stop("the tree will be replaced")
 	if n.repairs.begin(time.Now()) {
 		n.peer.Repair(why)
 		return

@@ -2,6 +2,7 @@ package node
 
 import (
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,7 +74,7 @@ func (n *Node) metrics(st peer.Status) []server.Metric {
 		{Name: "epoch", Value: strconv.FormatUint(uint64(st.Epoch), 10)},
 		{Name: "tree_digest", Value: strconv.FormatUint(n.stores.tree.Digest(), 10)},
 		{Name: "log_size", Value: strconv.FormatInt(n.stores.log.Size(), 10)},
-	}, append(n.space.metrics(), n.tlsMetrics()...)...)
+	}, slices.Concat(n.space.metrics(), n.scrubs.metrics(), n.tlsMetrics())...)
 }
 
 // Status returns what the peer is doing.

@@ -7,28 +7,12 @@ import (
 	"github.com/zabkeeper/zabkeeper/znode/store"
 )
 
-// Verify reads and checks everything that the stores hold, while the server runs: the links,
-// hashes and checksums of the log, every record of the tree. It returns what it counted in the
-// tree. Damage ends the server. A server that ends waits for it.
-func (n *Node) Verify(ctx context.Context) (store.Totals, error) {
-	n.verifying.RLock()
-	defer n.verifying.RUnlock()
-	if n.closed {
-		return store.Totals{}, errStopped
-	}
-	if err := n.stores.log.Verify(ctx); err != nil {
-		if ctx.Err() == nil {
-			n.storeFailed(err)
-		}
-		return store.Totals{}, fmt.Errorf("%w: %w", ErrStore, err)
-	}
-	totals, err := n.stores.tree.Scan()
-	if err != nil {
-		n.storeFailed(err)
-		return totals, fmt.Errorf("%w: %w", ErrStore, err)
-	}
-	return totals, nil
-}
+// Verify reads and checks everything that the stores hold, while the server runs: the checksums of
+// all tables, the links and hashes of the log, every record of the tree. It is a scrub that does not
+// wait for its time, and takes what the disks give. It returns what it counted in the
+// tree. Damage ends the server, but for that of a tree that other servers have too: it is replaced by
+// theirs. A server that ends interrupts it and waits for it.
+func (n *Node) Verify(ctx context.Context) (store.Totals, error) { return n.scrub(ctx, 0) }
 
 // storeFailed is where the stores report what they cannot survive. At a start it is the data
 // directory that cannot be used.

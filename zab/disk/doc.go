@@ -20,6 +20,11 @@
 // A Ballast is a file that takes room for nothing. It is given back when the disk is full, so
 // that the server can be started once more.
 //
+// # Scrub
+//
+// Scrub compares the tables and blob files of a store with their checksums, on the disk and at the
+// pace of a Meter, so that damage is found before somebody needs what it has hit (hazard H-94).
+//
 // # What it leaves to others
 //
 // Which failures end the process is the store's business, what happens when space runs low

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,11 +35,14 @@ type Guard struct {
 	owner  Owner
 	armed  atomic.Bool
 	memory *vfs.MemFS
+
+	mu      sync.Mutex
+	writing map[string]int // files that are open since they were created: not whole yet
 }
 
 // NewGuard returns a guard over a file system that is not armed yet.
 func NewGuard(fs vfs.FS, owner Owner) *Guard {
-	return &Guard{FS: fs, owner: owner, memory: vfs.NewMem()}
+	return &Guard{FS: fs, owner: owner, memory: vfs.NewMem(), writing: map[string]int{}}
 }
 
 // Arm makes the next failure the last one.
@@ -69,6 +73,7 @@ func (g *Guard) file(op, name string, open func() (vfs.File, error)) (vfs.File, 
 	if !g.frozen() {
 		f, err := open()
 		if err == nil {
+			g.note(name, 1)
 			return &guardedFile{File: f, guard: g, path: name}, nil
 		}
 		if err := g.check(op, name, -1, err); err != nil {
@@ -76,6 +81,22 @@ func (g *Guard) file(op, name string, open func() (vfs.File, error)) (vfs.File, 
 		}
 	}
 	return g.memory.Create(g.PathBase(name), vfs.WriteCategoryUnspecified)
+}
+
+// note counts how often a file is open for writing.
+func (g *Guard) note(name string, more int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.writing[name] += more; g.writing[name] <= 0 {
+		delete(g.writing, name)
+	}
+}
+
+// unfinished reports whether a file is being written.
+func (g *Guard) unfinished(name string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.writing[name] > 0
 }
 
 // Create implements vfs.FS.
@@ -172,6 +193,12 @@ type guardedFile struct {
 	guard *Guard
 	path  string
 	end   atomic.Int64 // of what Write has written
+}
+
+// Close implements vfs.File.
+func (f *guardedFile) Close() error {
+	defer f.guard.note(f.path, -1)
+	return f.File.Close()
 }
 
 // Write implements vfs.File.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/zab"
+	"github.com/zabkeeper/zabkeeper/zab/disk"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
 
@@ -61,7 +62,8 @@ const (
 // goroutine. Lock order: commitMu, view, markMu, mu.
 type Log struct {
 	cfg   Config
-	watch io.Closer // nil: Config.FS was given
+	guard *disk.Guard // Config.FS
+	watch io.Closer   // nil: Config.FS was given
 	lock  *pebble.Lock
 	db    *pebble.DB
 

@@ -27,12 +27,12 @@ func Open(cfg Config) (*Log, error) {
 	if cfg.FS == nil {
 		l.cfg.FS, l.watch = disk.Watched(cfg.Logger)
 	}
-	g := disk.NewGuard(l.cfg.FS, owner{l})
-	l.cfg.FS = g
+	l.guard = disk.NewGuard(l.cfg.FS, owner{l})
+	l.cfg.FS = l.guard
 	if err := l.open(); err != nil {
 		return nil, errors.Join(err, l.release())
 	}
-	g.Arm()
+	l.guard.Arm()
 	return l, nil
 }
 

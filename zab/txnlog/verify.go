@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/zabkeeper/zabkeeper/zab/disk"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )
 
@@ -14,12 +15,62 @@ const verifyChunk = 1 << 20
 // end as of the call. It returns ErrDamaged with the place, or ctx's error. It may run
 // beside everything else and starts again when the log is cut meanwhile.
 func (l *Log) Verify(ctx context.Context) error {
+	return l.verifyAll(ctx, func(int) error { return nil })
+}
+
+// Scrub looks for damage that nobody has met yet, while everything else goes on: it has what stands in the
+// write-ahead log alone written to tables, so that no copy of it lies on the disk unread, compares all blocks
+// of all tables with their checksums (disk.Guard.Scrub), and then does what Verify does. Entries are kept from
+// being trimmed as long as that reads.
+//
+// pace is called after each piece with its length; it waits for as long as the next one has to, and ends Scrub
+// with its error, as ctx does.
+func (l *Log) Scrub(ctx context.Context, pace func(bytes int) error) error {
+	flushed, err := l.flush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-flushed:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	err = l.guard.Scrub(l.cfg.Dir, pace)
+	if _, kind := disk.Judge(err); kind != nil {
+		return fault("scrub", l.cfg.Dir, err)
+	} else if err != nil {
+		return err
+	}
+	return l.verifyAll(ctx, pace)
+}
+
+// flush has the memtable written, unless the disk that its table would go to lags behind, and returns what is
+// closed when that is done.
+func (l *Log) flush() (<-chan struct{}, error) {
+	l.commitMu.Lock()
+	defer l.commitMu.Unlock()
+	if err := l.usable(); err != nil {
+		return nil, err
+	}
+	if l.away.Load() {
+		nothing := make(chan struct{})
+		close(nothing)
+		return nothing, nil
+	}
+	flushed, err := l.db.AsyncFlush()
+	if err != nil {
+		return nil, l.fail(fault("flush", l.cfg.Dir, err))
+	}
+	return flushed, nil
+}
+
+func (l *Log) verifyAll(ctx context.Context, pace func(int) error) error {
 	for {
 		l.mu.Lock()
 		base, gen, end := l.now.base, l.now.gen, l.now.last()
 		l.mu.Unlock()
 		release := l.Pin(base.ID)
-		err := l.verify(ctx, base, end)
+		err := l.verify(ctx, base, end, pace)
 		release()
 		if err == nil || ctx.Err() != nil || !l.wasCut(gen, base.ID, end.ID) {
 			return err
@@ -34,7 +85,7 @@ func (l *Log) wasCut(gen uint32, base, end zxid.ID) bool {
 	return gen != l.now.gen || base < l.now.base.ID || !l.now.holds(end)
 }
 
-func (l *Log) verify(ctx context.Context, last, end zxid.Point) error {
+func (l *Log) verify(ctx context.Context, last, end zxid.Point, pace func(int) error) error {
 	for last.ID < end.ID {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -54,6 +105,9 @@ func (l *Log) verify(ctx context.Context, last, end zxid.Point) error {
 			return l.unreadable(err)
 		}
 		last = r.entries[len(r.entries)-1].Point()
+		if err := pace(r.bytes); err != nil {
+			return err
+		}
 	}
 	if last != end {
 		return damaged("verify", l.cfg.Dir, "the log ends at %v, expected %v", last, end)

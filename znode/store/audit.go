@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/cespare/xxhash/v2"
-	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/zabkeeper/zabkeeper/proto"
 	"github.com/zabkeeper/zabkeeper/znode"
@@ -18,6 +17,8 @@ import (
 type audit struct {
 	totals  Totals
 	records uint64
+
+	system uint64 // the part of the digest that does not travel with transactions
 
 	last        []byte // key of the record before
 	node        znode.Node
@@ -96,7 +97,11 @@ func (a *audit) addNode(key, value []byte) error {
 	}
 	a.totals.Nodes++
 	a.totals.DataSize += nodeSize(path, n)
-	a.totals.Digest += znode.NodeDigest(path, n)
+	digest := znode.NodeDigest(path, n)
+	a.totals.Digest += digest
+	if !znode.Travels(path) {
+		a.system += digest
+	}
 	a.children += int64(n.NumChildren)
 	a.rootPresent = a.rootPresent || path == "/"
 	switch {
@@ -127,53 +132,4 @@ func ownedHash(owner proto.SessionID, path []byte) uint64 {
 	// The multiplication spreads the owner's bits; a sum of such hashes is
 	// independent of the order.
 	return xxhash.Sum64(path) ^ (uint64(owner)*0x9e3779b97f4a7c15 + 1)
-}
-
-// Scan reads the whole tree, as of one point, while installs go on, and returns the
-// totals that it finds, under the point that the tree claims. The error, wrapping
-// ErrCorrupt, says what contradicts what; it is not reported to Config.Fatal, unless the
-// disk itself failed. Servers that are at the same point must find the same totals
-// (hazard H-94).
-func (s *Store) Scan() (Totals, error) {
-	snap, err := s.Snapshot()
-	if err != nil {
-		return Totals{}, err
-	}
-	a := &audit{}
-	err = snap.each(a.add)
-	if err == nil {
-		err = a.finish()
-	}
-	a.totals.At = snap.totals.At
-	if err == nil && a.totals != snap.totals {
-		err = fmt.Errorf("counters say %+v, the nodes say %+v", snap.totals, a.totals)
-	}
-	if closeErr := snap.Close(); closeErr != nil {
-		return Totals{}, closeErr
-	}
-	if err != nil {
-		return a.totals, fmt.Errorf("store: %s: %w: %w", s.cfg.Dir, ErrCorrupt, err)
-	}
-	return a.totals, nil
-}
-
-// each calls visit with every record of the snapshot but the meta column's.
-func (s *Snapshot) each(visit func(key, value []byte) error) error {
-	it, err := s.efos.NewIter(&pebble.IterOptions{LowerBound: streamFrom, UpperBound: streamTo})
-	if err != nil {
-		return s.store.fault("scan", err)
-	}
-	for ok := it.First(); ok; ok = it.Next() {
-		value, err := it.ValueAndErr()
-		if err != nil {
-			break // Close returns it again
-		}
-		if err := visit(it.Key(), value); err != nil {
-			return errors.Join(err, it.Close())
-		}
-	}
-	if err := it.Close(); err != nil {
-		return s.store.fault("scan", err)
-	}
-	return nil
 }

@@ -17,6 +17,9 @@ type Snapshot struct {
 	store  *Store
 	efos   *pebble.EventuallyFileOnlySnapshot
 	totals Totals
+	// Of the same state: see Store.
+	system     uint64
+	generation uint64
 
 	// The stream.
 	number  uint32 // of the next chunk
@@ -31,7 +34,8 @@ type Snapshot struct {
 // Snapshot returns the tree as it is at Applied. Installs go on. The caller
 // must Close it, before the Store.
 func (s *Store) Snapshot() (*Snapshot, error) {
-	efos := s.pin()
+	snap := s.pin()
+	efos := snap.efos
 	totals, version, err := readTotals(efos)
 	if err == nil && version == 0 {
 		err = fmt.Errorf("%w: no applied record", ErrCorrupt)
@@ -39,15 +43,19 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 	if err != nil {
 		return nil, errors.Join(s.fault("snapshot", err), efos.Close())
 	}
-	return &Snapshot{store: s, efos: efos, totals: totals, next: streamFrom, hash: xxhash.New()}, nil
+	snap.totals, snap.next, snap.hash = totals, streamFrom, xxhash.New()
+	return snap, nil
 }
 
 // pin takes the snapshot between two installs.
-func (s *Store) pin() *pebble.EventuallyFileOnlySnapshot {
+func (s *Store) pin() *Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// An ordinary snapshot of Pebble would lose its tables to a Replace.
-	return s.db.NewEventuallyFileOnlySnapshot([]pebble.KeyRange{{Start: keysStart, End: keysEnd}})
+	return &Snapshot{
+		store: s, system: s.system, generation: s.origin.generation,
+		// An ordinary snapshot of Pebble would lose its tables to a Replace.
+		efos: s.db.NewEventuallyFileOnlySnapshot([]pebble.KeyRange{{Start: keysStart, End: keysEnd}}),
+	}
 }
 
 // Point returns the point of the snapshot.

@@ -38,7 +38,8 @@ var (
 // Store is the znode tree on disk. See the package comment for who may call what.
 type Store struct {
 	cfg    Config
-	fs     vfs.FS    // a disk.Guard
+	fs     vfs.FS // guard
+	guard  *disk.Guard
 	watch  io.Closer // nil: Config.FS was given
 	log    zerolog.Logger
 	opts   *pebble.Options // what db was opened with; table files are written by it
@@ -49,7 +50,8 @@ type Store struct {
 
 	// totals describes the state that reads see; replaced, never changed.
 	totals atomic.Pointer[Totals]
-	// system is the part of the digest that lies below znode.SystemPath; of the installing goroutine.
+	// system is the part of the digest that lies below znode.SystemPath. The installing goroutine writes it,
+	// under mu.
 	system uint64
 
 	mu      sync.Mutex // held by whatever writes to db, rotates its memtable or takes a snapshot
@@ -78,12 +80,12 @@ func Open(cfg Config) (*Store, error) {
 	if s.fs == nil {
 		s.fs, s.watch = disk.Watched(cfg.Logger)
 	}
-	guard := disk.NewGuard(s.fs, owner{s})
-	s.fs = guard
+	s.guard = disk.NewGuard(s.fs, owner{s})
+	s.fs = s.guard
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.shut())
 	}
-	guard.Arm()
+	s.guard.Arm()
 	return s, nil
 }
 

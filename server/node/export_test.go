@@ -1,0 +1,4 @@
+package node
+
+// NextScrub is when a server scrubs.
+var NextScrub = nextScrub
