@@ -23,6 +23,7 @@ type slowToClose struct {
 }
 
 func newSlowToClose(tb testing.TB) *slowToClose {
+	tb.Helper()
 	l := &slowToClose{Listener: reserve(tb), woken: make(chan struct{})}
 	l.wake = sync.OnceFunc(func() { close(l.woken) })
 	return l

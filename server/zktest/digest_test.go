@@ -129,6 +129,7 @@ func TestObserverWithADamagedTree(t *testing.T) {
 // With two of three servers, whose trees differ, nobody knows which is right. None is served, none is
 // replaced; the third decides, whichever it is [H-78].
 func TestNoQuorumForATree(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	for _, role := range []string{"follower", "leader"} {
 		t.Run(role, func(t *testing.T) {
 			e := zktest.Start(t, 3, zktest.Set("syncLimit", "5"))

@@ -250,6 +250,7 @@ func TestWipedMemberIsNotCounted(t *testing.T) {
 
 // TestPartitionedLeaderStepsDown holds hazard H-52.
 func TestPartitionedLeaderStepsDown(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	e := zktest.Start(t, 3)
 	old := e.Leader(t)
 	conn := e.Connect(t)
@@ -279,6 +280,7 @@ func TestPartitionedLeaderStepsDown(t *testing.T) {
 
 // TestEphemeralsOfExpiredSessionVanish holds hazard H-68.
 func TestEphemeralsOfExpiredSessionVanish(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	e := zktest.Start(t, 3)
 	holder, _, err := zk.Connect([]string{e.Server(1).Addr()}, 400*time.Millisecond, zk.WithLogger(quiet{}))
 	must(t, err)

@@ -19,5 +19,9 @@ func reserve(tb testing.TB) string {
 	must(tb, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 	at, err := syscall.Getsockname(fd)
 	must(tb, err)
-	return fmt.Sprintf("127.0.0.1:%d", at.(*syscall.SockaddrInet4).Port)
+	in4, ok := at.(*syscall.SockaddrInet4)
+	if !ok {
+		tb.Fatalf("bound to %v", at)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", in4.Port)
 }

@@ -225,6 +225,7 @@ func TestPortUnification(t *testing.T) {
 }
 
 func TestWrongPort(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	s := startSecured(t, 1)
 	server := s.Server(1)
 	conn := s.connect(t, server, s.ca.client("a"))
@@ -377,6 +378,7 @@ func TestHandshakeLimit(t *testing.T) {
 // A handshake that does not come to its end ends with the time that a connection has to ask for a
 // session.
 func TestHandshakeTimeout(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	s := startSecured(t, 1, zktest.Set("nio.sessionlessCnxnTimeout", "300"))
 	for _, bytes := range []string{"", "\x16\x03\x01", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"} {
 		nc := dial(t, s.addr(s.Server(1)))

@@ -26,6 +26,7 @@ func silently(err error) bool {
 // A server that has lost its quorum serves what it has to those who ask for no more, and takes
 // part again when the others are back.
 func TestReadOnlyModeWithoutAQuorum(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	e := zktest.Start(t, 3, zktest.Set("readonlymode.enabled", "true"))
 	left := e.Followers(t)[0]
 	conn := e.Connect(t, left)
@@ -291,6 +292,7 @@ func TestPitfall62RestartKeepsEverything(t *testing.T) {
 // What a leader proposed and never got committed is not shown, though it is in its log (hazard
 // H-73).
 func TestReadOnlyModeShowsNothingUncommitted(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	e := zktest.Start(t, 3, zktest.Set("readonlymode.enabled", "true"), zktest.Set("syncLimit", "3"))
 	old := e.Leader(t)
 	c, err := dialRaw(t, old, proto.ConnectRequest{TimeOut: 4000})

@@ -39,6 +39,7 @@ func deposed(t *testing.T, opts ...zktest.Option) (e *zktest.Ensemble, conn *zk.
 // A read after a sync sees what was committed before the sync began, though the server that answers
 // does not know yet that it leads no more (hazard H-63).
 func TestSyncAtADeposedLeader(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	e, conn := deposed(t)
 	zktest.Eventually(t, "sync and read", func() error {
 		if _, err := conn.Sync("/x"); err != nil {
@@ -77,6 +78,7 @@ func TestSyncThroughLearners(t *testing.T) {
 
 // With linearizableReads a read needs no sync (hazard H-63).
 func TestLinearizableReadAtADeposedLeader(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	e, conn := deposed(t, zktest.Set("linearizableReads", "true"))
 	zktest.Eventually(t, "read", func() error {
 		data, _, err := conn.Get("/x")

@@ -16,23 +16,33 @@ import (
 )
 
 // crashFS takes pictures of what crashes would leave, just before every operation that
-// changes the disk.
+// changes the disk, or before one of so many.
 type crashFS struct {
-	mem *vfs.MemFS
-	rng *rand.Rand
-	few bool // one picture per operation instead of one of each kind
+	mem   *vfs.MemFS
+	rng   *rand.Rand
+	few   bool // one picture per operation instead of one of each kind
+	every int  // 0: all operations
 
 	mu       sync.Mutex
 	on       bool
+	ops      int
 	pictures []*vfs.MemFS
 }
 
 // MaybeError implements errorfs.Injector.
 func (c *crashFS) MaybeError(op errorfs.Op) error {
-	if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFileClose {
+	if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFileClose && c.next() {
 		c.picture(!c.few)
 	}
 	return nil
+}
+
+// next counts an operation and reports whether its picture is taken.
+func (c *crashFS) next() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ops++
+	return c.ops%max(c.every, 1) == 0
 }
 
 func (c *crashFS) String() string { return "crash" }
@@ -120,7 +130,9 @@ func TestCrashDuringEveryStep(t *testing.T) {
 	for name, size := range map[string]int{"small": 10, "rotating": 90 << 10} {
 		t.Run(name, func(t *testing.T) {
 			crash, fs := newCrashFS(t)
-			crash.few = size > 1000
+			if crash.few = size > 1000; testing.Short() {
+				crash.every = 5
+			}
 			cfg := txnlog.Config{Dir: "dir/log", FS: fs, SID: 1, WatermarkBytes: 1}
 			l := mustOpen(t, cfg)
 			before := observe(t, l)

@@ -18,6 +18,9 @@ import (
 func TestInstallCrashes(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	c := &crashes{fs: mem, rng: rand.New(rand.NewPCG(5, 6))}
+	if testing.Short() {
+		c.every = 5
+	}
 	s, m := open(t, errorfs.Wrap(mem, c)), newModel()
 	grow(t, s, m, 1, 10)
 	history := map[zxid.ID]*model{0: newModel(), m.at.ID: m.clone()}

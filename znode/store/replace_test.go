@@ -97,12 +97,14 @@ func TestSnapshotOutlivesReplace(t *testing.T) {
 	}
 }
 
-// crashes takes a picture of the disk before every operation that changes it.
+// crashes takes a picture of the disk before every operation that changes it, or before one of so many.
 type crashes struct {
 	mu    sync.Mutex
 	on    bool
 	fs    *vfs.MemFS
 	rng   *rand.Rand
+	every int // 0: all
+	ops   int
 	disks []*vfs.MemFS
 	after []string
 }
@@ -110,7 +112,10 @@ type crashes struct {
 func (c *crashes) MaybeError(op errorfs.Op) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.on && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+	if !c.on || op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
+		return nil
+	}
+	if c.ops++; c.ops%max(c.every, 1) == 0 {
 		c.take(fmt.Sprint("before operation ", op.Kind, " of ", op.Path))
 	}
 	return nil
