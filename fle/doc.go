@@ -34,6 +34,11 @@
 // answered, so that they find the leader and can be synchronised. Observers are answered,
 // never counted, and never elected.
 //
+// While a reconfiguration is under way, who has logged it asks a quorum of both configurations, and tells
+// the others in its notifications what is pending. They count as before, but may vote for a server that is a
+// voter there alone, and follow it as soon as it says that it leads (hazard H-82). If nobody comes of that,
+// everybody goes back to the voters of the committed configuration after a while.
+//
 // # Differences from Apache's
 //
 // The wait for a better vote ends at once when all reachable voters agree. Notifications that

@@ -16,6 +16,9 @@ type Machine struct {
 	view   quorum.Membership
 	voters quorum.Set
 	role   quorum.Role
+	// field is the membership that candidates come from: view, or with a pending configuration that is
+	// newer than what this server has seen, told by others in this election.
+	field quorum.Membership
 
 	// round is the logical clock: raised at each election and by higher rounds heard.
 	round uint64
@@ -37,7 +40,7 @@ type Machine struct {
 	notify   int     // ticks left until the proposal is repeated
 	interval int     // of the repetition; doubles
 	looked   int     // ticks since Look
-	// narrow is set when a candidate that only the configuration seen makes a voter was not elected for
+	// narrow is set when a candidate that only a pending configuration makes a voter was not elected for
 	// long: for the rest of this election there are only voters of the committed one.
 	narrow bool
 	// answered are the servers without a vote that have had an answer in this tick: two that are none for
@@ -47,6 +50,7 @@ type Machine struct {
 	out     map[quorum.SID]Notification
 	outcome *Outcome
 	newer   *quorum.Ensemble
+	rumour  *quorum.Ensemble
 	events  []Event
 }
 
@@ -64,6 +68,29 @@ func New(cfg Config) *Machine {
 
 func (m *Machine) setView(view quorum.Membership) {
 	m.view, m.voters, m.role = view, view.Voters(), view.Role(m.cfg.Self)
+	m.field, m.rumour = view, nil
+}
+
+// hearOf takes over a configuration that is pending elsewhere. Nothing is counted by it: who has logged
+// the proposal asks both quorums. But whoever has a part in those quorums must be able to vote for, and
+// then to follow, a server that is a voter in that configuration alone, if the history that has to survive is
+// there (hazard H-82).
+func (m *Machine) hearOf(e *quorum.Ensemble) {
+	if e == nil || m.state != Looking || m.view.IsZero() || e.Version() <= m.field.Seen.Version() {
+		return
+	}
+	m.field = quorum.Membership{Committed: m.view.Committed, Seen: e}
+	m.rumour = e
+	for sid := range m.field.Voters().All() {
+		if !m.voters.Has(sid) {
+			m.tell(sid)
+		}
+	}
+}
+
+// mayLead reports whether a server may be voted for.
+func (m *Machine) mayLead(sid quorum.SID) bool {
+	return m.field.Voters().Has(sid) && !m.distrusted.Has(sid)
 }
 
 // Reconfigure replaces the membership. An election under way goes on with it, from the start of
@@ -112,6 +139,7 @@ func (m *Machine) Look(own Vote) {
 	m.outcome = nil
 	m.looked = 0
 	m.narrow = false
+	m.field, m.rumour = m.view, nil
 	m.enterRound(m.ownVote())
 	m.event(EventRound, m.cfg.Self, m.proposal, fmt.Sprintf("round %d", m.round))
 	m.tryFinish()
@@ -161,12 +189,12 @@ func (m *Machine) committedVoter(sid quorum.SID) bool {
 }
 
 // narrowDown looks for another leader while a reconfiguration is under way and the best candidate is a voter
-// in the configuration seen alone: those who have not heard of that, and whose votes are needed, vote for
-// nobody but their own. If the one who is elected then cannot lead, the next election is open to all again.
+// in the pending configuration alone: a quorum of that may be gone for good, or out of its reach. If the one who is
+// elected then cannot lead, the next election is open to all again.
 func (m *Machine) narrowDown() {
 	leader := m.proposal.Leader
 	if m.narrow || m.cfg.CutOffTicks == 0 || m.looked < narrowAfter*m.cfg.CutOffTicks ||
-		!m.view.Pending() || leader == quorum.None || m.committedVoter(leader) {
+		!m.field.Pending() || leader == quorum.None || m.committedVoter(leader) {
 		return
 	}
 	m.narrow = true
@@ -214,7 +242,7 @@ func (m *Machine) propose(v Vote) {
 }
 
 func (m *Machine) tellAll() {
-	for sid := range m.voters.All() {
+	for sid := range m.field.Voters().All() {
 		m.tell(sid)
 	}
 }
@@ -227,6 +255,9 @@ func (m *Machine) tell(sid quorum.SID) {
 	n := Notification{From: m.cfg.Self, To: sid, State: m.state, Vote: m.Vote(), Round: m.round}
 	if c := m.view.Committed; c.Version() > 0 {
 		n.Config = c
+	}
+	if m.view.Pending() {
+		n.Pending = m.view.Seen
 	}
 	m.out[sid] = n
 }
@@ -317,8 +348,8 @@ func (m *Machine) Tick() {
 
 // Ready returns everything to do since the last call.
 func (m *Machine) Ready() Ready {
-	rd := Ready{Outcome: m.outcome, Newer: m.newer, Events: m.events}
-	m.outcome, m.newer, m.events = nil, nil, nil
+	rd := Ready{Outcome: m.outcome, Newer: m.newer, Rumour: m.rumour, Events: m.events}
+	m.outcome, m.newer, m.rumour, m.events = nil, nil, nil, nil
 	if len(m.out) > 0 {
 		for _, sid := range slices.Sorted(maps.Keys(m.out)) {
 			rd.Messages = append(rd.Messages, m.out[sid])

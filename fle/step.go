@@ -15,6 +15,7 @@ func (m *Machine) Step(n Notification) {
 	if n.Config != nil && n.Config.Version() > m.view.Committed.Version() && (m.newer == nil || n.Config.Version() > m.newer.Version()) {
 		m.newer = n.Config
 	}
+	m.hearOf(n.Pending)
 	m.answer(n)
 	if m.state != Looking {
 		return
@@ -44,7 +45,7 @@ func (m *Machine) answer(n Notification) {
 	// A worse vote of the same round comes from a server that has not heard ours, unless ours is for
 	// nobody who could lead: then it has, and they would answer each other for ever.
 	behind := m.state == Looking && (n.Round < m.round ||
-		n.Round == m.round && m.proposal.Zxid != zxid.Untrusted && better(m.view, m.proposal, n.Vote))
+		n.Round == m.round && m.proposal.Zxid != zxid.Untrusted && better(m.field, m.proposal, n.Vote))
 	switch {
 	case m.state != Looking, behind:
 		m.tell(n.From)
@@ -62,13 +63,13 @@ func (m *Machine) counts(sid quorum.SID) bool {
 // ignore says why a notification is not taken into account, or "".
 func (m *Machine) ignore(n Notification) string {
 	switch {
-	case !m.voters.Has(n.From):
+	case !m.field.Voters().Has(n.From):
 		return "not a voter"
-	case n.State != Looking && m.voters.Has(n.Vote.Leader):
+	case n.State != Looking && m.field.Voters().Has(n.Vote.Leader):
 		return "" // who leads, leads: see stepSettled
 	case m.distrusted.Has(n.From):
 		return "store of the voter was replaced"
-	case !m.counts(n.Vote.Leader):
+	case !m.mayLead(n.Vote.Leader):
 		return "names a server that cannot lead"
 	case n.State == Looking && m.own.Zxid == zxid.Untrusted && m.role == quorum.Participant:
 		return "own history is not trusted: waiting for an established leader"
@@ -83,7 +84,7 @@ func (m *Machine) acceptable(v, cur Vote) bool {
 	if m.abstains() && v.Leader == m.cfg.Self || m.narrow && !m.committedVoter(v.Leader) {
 		return false
 	}
-	return better(m.view, v, cur)
+	return better(m.field, v, cur)
 }
 
 func (m *Machine) stepLooking(n Notification) {
@@ -134,7 +135,7 @@ func (m *Machine) stepWithdrawn(n Notification) {
 // leader must have its quorum anyway, and maybe cannot have it without this server (hazard H-55).
 func (m *Machine) stepSettled(n Notification) {
 	b := ballot{state: n.State, vote: n.Vote, round: n.Round}
-	if n.Round == m.round && m.counts(n.From) && m.counts(n.Vote.Leader) {
+	if n.Round == m.round && !m.distrusted.Has(n.From) && m.mayLead(n.Vote.Leader) {
 		m.received[n.From] = b
 		if m.established(m.received, b) && m.finish(b, m.received) {
 			return
@@ -165,11 +166,13 @@ func (m *Machine) established(bs ballots, b ballot) bool {
 }
 
 // tryFinish looks whether this round's votes make a quorum for the proposal, and then ends
-// the election at once if every voter within reach agrees, or else after a wait.
+// the election at once if every voter within reach agrees, or else after a wait. Of a candidate that is a
+// voter by hearsay the votes that count here are not those that count there: it has to say itself that it
+// leads.
 func (m *Machine) tryFinish() {
 	mine := ballot{state: Looking, vote: m.proposal, round: m.round}
 	supporters := m.received.supporters(m.voters, mine)
-	if m.proposal.Leader == quorum.None || !m.view.HasQuorum(supporters) {
+	if !m.voters.Has(m.proposal.Leader) || !m.view.HasQuorum(supporters) {
 		m.finalize = 0
 		return
 	}
@@ -193,12 +196,12 @@ func (m *Machine) tryFinish() {
 	}
 }
 
-// finish ends the election with a vote that has a quorum. It refuses a leader that is no
-// voter (hazard H-49), one that is not counted unless it leads already, and this server itself
-// while it may not lead.
+// finish ends the election with a vote that has a quorum. It refuses a leader that is a voter nowhere
+// (hazard H-49), one that is not counted unless it leads already, and this server itself while it may
+// not lead.
 func (m *Machine) finish(b ballot, bs ballots) bool {
 	leader := b.vote.Leader
-	if !m.voters.Has(leader) || b.state == Looking && !m.counts(leader) || (leader == m.cfg.Self && (!m.trusted() || m.abstains())) {
+	if !m.field.Voters().Has(leader) || b.state == Looking && !m.counts(leader) || (leader == m.cfg.Self && (!m.trusted() || m.abstains())) {
 		return false
 	}
 	supporters := bs.supporters(m.voters, b)
@@ -216,7 +219,7 @@ func (m *Machine) finish(b ballot, bs ballots) bool {
 	m.event(EventElected, leader, b.vote, m.state.String())
 	// Servers that are still looking learn at once that this one has settled; otherwise
 	// they would wait for their next repetition.
-	for sid := range m.view.SIDs().All() {
+	for sid := range m.field.SIDs().All() {
 		m.tell(sid)
 	}
 	return true

@@ -59,6 +59,14 @@ type Notification struct {
 	// Config is the sender's committed configuration, nil as long as that has no version: what is
 	// in a server's file is its own business.
 	Config *quorum.Ensemble
+	// Pending is the configuration that the sender has logged the proposal of and does not know to be
+	// committed, nil if there is none. It is never hearsay, so that what has come to nothing is forgotten
+	// with the last log that holds it.
+	Pending *quorum.Ensemble
+	// Life is the sender's store, and Noted the note by which it knows that store to be the one that counts
+	// under its id, 0 if it has none. The driver tells the machine by Distrust what it makes of that.
+	Life  quorum.Incarnation
+	Noted zxid.ID
 }
 
 // Config is what a Machine is made of. All durations are in election ticks; the
@@ -114,6 +122,9 @@ type Ready struct {
 	Outcome *Outcome
 	// Newer is a configuration that another server knows to be committed and that is newer than
 	// what Membership has. Whoever adopts it does so on disk, and then by Reconfigure.
-	Newer  *quorum.Ensemble
+	Newer *quorum.Ensemble
+	// Rumour is a configuration that is pending elsewhere and newer than what Membership has. Somebody
+	// whom it alone makes a voter may lead, and has to be within reach; nothing of it is for the disk.
+	Rumour *quorum.Ensemble
 	Events []Event
 }

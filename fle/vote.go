@@ -18,8 +18,7 @@ func (v Vote) Compare(w Vote) int {
 
 // better reports whether v is to replace cur: it names a server that may lead at all, and
 // it is strictly greater. Of two equal histories that of a voter of the committed configuration counts
-// more: somebody whose vote is needed may not have heard of another one, and would never vote for whoever
-// is a voter there alone.
+// more: everybody knows it, and needs no hearsay to find it.
 func better(m quorum.Membership, v, cur Vote) bool {
 	if m.Weight(v.Leader) <= 0 {
 		return false

@@ -168,6 +168,25 @@ func (d *Durable) Latest(configured quorum.Membership) quorum.Membership {
 	return configured
 }
 
+// Note returns the note by which the server's own store is known to be the one that counts under its
+// id: from then on nobody else is. It is 0 if there is none.
+func (d *Durable) Note(self quorum.SID) zxid.ID {
+	i, found := findKnown(d.Known, self)
+	if !found || d.Known[i].Gone || d.Incarnation.IsZero() || d.Known[i].Incarnation != d.Incarnation {
+		return 0
+	}
+	return d.Known[i].Noted
+}
+
+// Stranger reports whether life, under which sid introduces itself, is not the one that was once
+// synchronised under that id, as far as this disk knows. noted is what sid says of itself (Note). If that is
+// later than what is noted here, this server was away when a new store was adopted: a quorum that
+// did not include it has voided the old one (design "Empty, wiped and duplicated members").
+func (d *Durable) Stranger(sid quorum.SID, life quorum.Incarnation, noted zxid.ID) bool {
+	i, found := findKnown(d.Known, sid)
+	return found && !d.Known[i].Gone && !life.IsZero() && d.Known[i].Incarnation != life && noted <= d.Known[i].Noted
+}
+
 // Promise is the durable promise never to follow or acknowledge a leader of a
 // lower epoch, nor to help another leader of the same one to find its quorum of
 // promises (spec 6.2, hazard H-34).

@@ -48,13 +48,34 @@ func (p *process) electionReady() fle.Ready {
 		d := p.durable()
 		p.enrolled = !d.Cluster.IsZero()
 	}
+	if rd.Rumour != nil {
+		p.follow(rd.Rumour)
+	}
+	if len(rd.Messages) == 0 {
+		return rd
+	}
+	d := p.durable()
 	for _, n := range rd.Messages {
+		n.Life, n.Noted = d.Incarnation, d.Note(p.sid)
 		if !p.enrolled {
-			n.Config = nil // it knows of configurations by hearsay, of whichever ensemble
+			n.Config, n.Pending = nil, nil // it knows of configurations by hearsay, of whichever ensemble
 		}
 		p.s.net.notify(n)
 	}
 	return rd
+}
+
+// listen passes a notification to the election, and first what it says of the sender's store.
+func (p *process) listen(n fle.Notification) {
+	if told := (note{n.Life, n.Noted}); !n.Life.IsZero() && p.notes[n.From] != told {
+		p.notes[n.From] = told
+		d := p.durable()
+		p.judge(n.From, &d)
+	}
+	if !p.s.changing {
+		n.Pending = nil
+	}
+	p.fle.Step(n)
 }
 
 // elected carries out what the election wants, and ends it when it is over. What was found with a
@@ -103,7 +124,7 @@ func (p *process) holdBack(outcome *fle.Outcome) {
 func (p *process) elsewhere(m message) {
 	switch m.kind {
 	case evNotification:
-		p.fle.Step(m.note)
+		p.listen(m.note)
 	case evReachable:
 		p.reachable(m)
 	case evLinkUp:
@@ -148,13 +169,11 @@ func (p *process) reachable(m message) {
 
 // judge tells the election whether a voter is the one that was once synchronised.
 func (p *process) judge(sid quorum.SID, d *zab.Durable) {
-	strange := false
-	for _, k := range d.Known {
-		if k.SID == sid && !k.Gone && !p.seen[sid].IsZero() && k.Incarnation != p.seen[sid] {
-			strange = true
-		}
+	var noted zxid.ID
+	if told := p.notes[sid]; told.life == p.seen[sid] {
+		noted = told.noted
 	}
-	p.fle.Distrust(sid, strange)
+	p.fle.Distrust(sid, d.Stranger(sid, p.seen[sid], noted))
 }
 
 // learnFrom keeps a server that cannot lead out of the way of one that could.

@@ -28,7 +28,22 @@ func (p *process) remember(m quorum.Membership) {
 		return
 	}
 	p.members = m
+	p.rumour = false
 	p.tell()
+}
+
+// follow reaches the members of a configuration that is pending elsewhere, as in quorum/peer.
+func (p *process) follow(e *quorum.Ensemble) {
+	p.rumour = true
+	p.talk(quorum.Membership{Committed: p.members.Committed, Seen: e})
+}
+
+// unfollow forgets the rumour.
+func (p *process) unfollow() {
+	if p.rumour {
+		p.rumour = false
+		p.talk(p.members)
+	}
 }
 
 // tell passes the membership on: to the network, and to the configuration file, which server/node
@@ -36,18 +51,23 @@ func (p *process) remember(m quorum.Membership) {
 func (p *process) tell() {
 	s, m := p.s, p.members
 	s.trace(p.server, line{label: labelConfig, n: int64(m.Seen.Version()), set: m.Voters(), text: describeMembers(m)})
-	p.talks = partners(m, p.sid)
-	for peer := 1; peer <= s.net.n; peer++ {
-		if peer != int(p.sid) {
-			s.net.refresh(int(p.sid), peer)
-		}
-	}
+	p.talk(m)
 	if e := m.Committed; e.Version() > p.file.Version() {
 		p.after(s.upTo(50*time.Millisecond), func() {
 			if e.Version() > p.file.Version() {
 				p.file = e
 			}
 		})
+	}
+}
+
+// talk makes the network connect the server with those that m names.
+func (p *process) talk(m quorum.Membership) {
+	p.talks = partners(m, p.sid)
+	for peer := 1; peer <= p.s.net.n; peer++ {
+		if peer != int(p.sid) {
+			p.s.net.refresh(int(p.sid), peer)
+		}
 	}
 }
 

@@ -38,6 +38,12 @@ func newServer(s *simulation, sid quorum.SID, file *quorum.Ensemble) *server {
 	return &server{s: s, sid: sid, file: file, disk: newDisk(s, sid), slow: 1, rate: 1}
 }
 
+// note is a server's word for when its store was noted as the one that counts.
+type note struct {
+	life  quorum.Incarnation
+	noted zxid.ID
+}
+
 // process is one life of a server: what quorum/peer keeps in a Peer, and its loop.
 type process struct {
 	*server
@@ -51,6 +57,8 @@ type process struct {
 	delivered  zxid.ID
 	hellos     []*hello
 	seen       []quorum.Incarnation
+	notes      []note
+	rumour     bool // the network was told of a configuration that is pending elsewhere
 	failures   int
 	refusals   int
 	needSnap   bool
@@ -138,7 +146,7 @@ func (srv *server) start() {
 	s := srv.s
 	srv.lives++
 	srv.pausedUntil = 0
-	p := &process{server: srv, seen: make([]quorum.Incarnation, s.net.n+1), heir: quorum.None}
+	p := &process{server: srv, seen: make([]quorum.Incarnation, s.net.n+1), notes: make([]note, s.net.n+1), heir: quorum.None}
 	if !srv.disk.open() {
 		s.restartLater(srv, s.between(50*time.Millisecond, time.Second))
 		return

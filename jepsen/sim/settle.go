@@ -186,6 +186,7 @@ func (t *tenure) enter(phase zab.Phase) {
 	if phase != zab.Broadcast {
 		return
 	}
+	t.p.unfollow()
 	vote := t.outcome.Vote
 	vote.Epoch = t.machine.Epoch()
 	t.p.fle.Settle(t.outcome.State, vote)

@@ -185,7 +185,7 @@ func (t *tenure) handle(m message) {
 // notified passes a notification to the election, and gives up a leadership whose electors have turned
 // away before it began (hazard H-45), as quorum/peer does.
 func (t *tenure) notified(n fle.Notification) {
-	t.p.fle.Step(n)
+	t.p.listen(n)
 	const grace = 2*finalizeWait + tickTime
 	if t.leader == nil || t.leader.Phase() != zab.Discovery || n.State != fle.Looking ||
 		!t.outcome.Supporters.Has(n.From) || t.p.s.now-t.began < time.Duration(float64(grace)*t.p.rate) {

@@ -100,6 +100,8 @@ func normalise(m proto.Message) {
 	switch m := m.(type) {
 	case *zabpb.Hello:
 		m.Cluster, m.Incarnation = zero(m.Cluster), zero(m.Incarnation)
+	case *zabpb.Notification:
+		m.Incarnation = zero(m.Incarnation)
 	case *zabpb.Message:
 		m.Cluster, m.Incarnation = zero(m.Cluster), zero(m.Incarnation)
 		for _, k := range m.Known {

@@ -174,6 +174,7 @@ func genNotification() *rapid.Generator[fle.Notification] {
 			State: fle.State(rapid.IntRange(0, 3).Draw(t, "state")),
 			Vote:  fle.Vote{Leader: leader, Zxid: genZxid().Draw(t, "zxid"), Epoch: genEpoch().Draw(t, "epoch")},
 			Round: rapid.Uint64().Draw(t, "round"), Config: genConfiguration().Draw(t, "config"),
+			Pending: genConfiguration().Draw(t, "pending"), Life: genID16().Draw(t, "life"), Noted: genZxid().Draw(t, "noted"),
 		}
 	})
 }
@@ -247,6 +248,7 @@ func notificationPB(n *fle.Notification) *zabpb.Notification {
 		From: int32(n.From), To: int32(n.To), State: zabpb.State(zabpb.State_value["STATE_"+n.State.String()]),
 		Leader: int32(n.Vote.Leader), Zxid: int64(n.Vote.Zxid), Epoch: uint32(n.Vote.Epoch),
 		Round: n.Round, Configuration: configurationPB(n.Config),
+		Pending: configurationPB(n.Pending), Incarnation: id16PB(n.Life), Noted: int64(n.Noted),
 	}
 }
 

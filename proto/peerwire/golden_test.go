@@ -37,6 +37,10 @@ var samples = map[string][]byte{
 	"notification-abstaining": peerwire.AppendNotification(nil, &fle.Notification{
 		From: 2, To: 1, State: fle.Observing, Vote: fle.Vote{Leader: quorum.None, Zxid: zxid.Untrusted},
 	}),
+	"notification-reconfiguring": peerwire.AppendNotification(nil, &fle.Notification{
+		From: 2, To: 1, State: fle.Looking, Vote: fle.Vote{Leader: 2, Zxid: 0x200000007, Epoch: 2}, Round: 3,
+		Config: ensemble(0x100000000, "1"), Pending: ensemble(0x200000007, "1", "2"), Life: incarnation, Noted: 0x200000001,
+	}),
 	"followerinfo": message(zab.Message{
 		Kind: zab.FollowerInfo, From: 2, To: 3, Epoch: 1, Incarnation: incarnation, Cluster: cluster, Config: 4,
 	}),
@@ -57,6 +61,19 @@ var samples = map[string][]byte{
 	"ping":      message(zab.Message{Kind: zab.Ping, From: 3, To: 2, Epoch: 2, Seq: 129}),
 	"request":   message(zab.Message{Kind: zab.Request, From: 2, To: 3, Data: []byte("write")}),
 	"snapchunk": message(zab.Message{Kind: zab.SnapChunk, From: 3, To: 2, Epoch: 2, Data: []byte("piece"), Done: true}),
+}
+
+// ensemble makes a configuration of voters.
+func ensemble(version zxid.ID, sids ...string) *quorum.Ensemble {
+	var text strings.Builder
+	for _, sid := range sids {
+		fmt.Fprintf(&text, "server.%s=s%s:2888:3888:participant\n", sid, sid)
+	}
+	e, err := quorum.ParseEnsemble(text.String())
+	if err != nil {
+		panic(err)
+	}
+	return e.WithVersion(version)
 }
 
 func message(m zab.Message) []byte { return peerwire.AppendMessage(nil, &m) }

@@ -17,8 +17,8 @@ const Version = 1
 const MaxHello = 512
 
 // MaxNotification bounds the encoded size of a fle.Notification, in bytes: nearly all of it may
-// be a configuration.
-const MaxNotification = 32 << 10
+// be two configurations.
+const MaxNotification = 64 << 10
 
 // Channel is the purpose of a connection.
 type Channel uint8

@@ -16,7 +16,10 @@ func AppendNotification(dst []byte, n *fle.Notification) []byte {
 	dst = appendFixed(dst, 5, uint64(n.Vote.Zxid))
 	dst = appendUint(dst, 6, uint64(n.Vote.Epoch))
 	dst = appendUint(dst, 7, n.Round)
-	return appendConfiguration(dst, 9, n.Config)
+	dst = appendConfiguration(dst, 9, n.Config)
+	dst = appendConfiguration(dst, 10, n.Pending)
+	dst = appendID16(dst, 11, n.Life)
+	return appendFixed(dst, 12, uint64(n.Noted))
 }
 
 // DecodeNotification reads one notification, all of b. It copies; b may be reused.
@@ -41,6 +44,12 @@ func DecodeNotification(b []byte) (fle.Notification, error) {
 			n.Round = r.uint(1<<64 - 1)
 		case 9:
 			n.Config = r.configuration()
+		case 10:
+			n.Pending = r.configuration()
+		case 11:
+			n.Life = r.id16()
+		case 12:
+			n.Noted = zxid.ID(r.fixed())
 		default:
 			r.skip()
 		}

@@ -60,6 +60,9 @@ func TestNotificationIsProtobuf(t *testing.T) {
 		if got.Config.Equal(n.Config) {
 			got.Config = n.Config
 		}
+		if got.Pending.Equal(n.Pending) {
+			got.Pending = n.Pending
+		}
 		if err != nil || got != n {
 			t.Fatalf("decoded %+v, %v; want %+v", got, err, n)
 		}

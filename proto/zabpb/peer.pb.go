@@ -426,6 +426,11 @@ type Notification struct {
 	Round  uint64 `protobuf:"varint,7,opt,name=round,proto3" json:"round,omitempty"`
 	// The sender's committed configuration, if it has a version.
 	Configuration *Configuration `protobuf:"bytes,9,opt,name=configuration,proto3" json:"configuration,omitempty"`
+	// A configuration that the sender has logged the proposal of and does not know to be committed.
+	Pending *Configuration `protobuf:"bytes,10,opt,name=pending,proto3" json:"pending,omitempty"`
+	// The sender's incarnation, and the note by which it counts under its id (Known.noted), 0 if it has none.
+	Incarnation   []byte `protobuf:"bytes,11,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Noted         int64  `protobuf:"fixed64,12,opt,name=noted,proto3" json:"noted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -514,6 +519,27 @@ func (x *Notification) GetConfiguration() *Configuration {
 		return x.Configuration
 	}
 	return nil
+}
+
+func (x *Notification) GetPending() *Configuration {
+	if x != nil {
+		return x.Pending
+	}
+	return nil
+}
+
+func (x *Notification) GetIncarnation() []byte {
+	if x != nil {
+		return x.Incarnation
+	}
+	return nil
+}
+
+func (x *Notification) GetNoted() int64 {
+	if x != nil {
+		return x.Noted
+	}
+	return 0
 }
 
 // Configuration is a membership of the ensemble as /zookeeper/config shows it, but for the
@@ -1124,7 +1150,7 @@ const file_peer_proto_rawDesc = "" +
 	"\vincarnation\x18\x06 \x01(\fR\vincarnation\x12\x16\n" +
 	"\x06config\x18\a \x01(\x10R\x06config\x124\n" +
 	"\arefusal\x18\b \x01(\x0e2\x1a.zabkeeper.peer.v1.RefusalR\arefusal\x12\x12\n" +
-	"\x04keep\x18\t \x01(\bR\x04keep\"\x88\x02\n" +
+	"\x04keep\x18\t \x01(\bR\x04keep\"\xfc\x02\n" +
 	"\fNotification\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x11R\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\x11R\x02to\x12.\n" +
@@ -1133,7 +1159,11 @@ const file_peer_proto_rawDesc = "" +
 	"\x04zxid\x18\x05 \x01(\x10R\x04zxid\x12\x14\n" +
 	"\x05epoch\x18\x06 \x01(\rR\x05epoch\x12\x14\n" +
 	"\x05round\x18\a \x01(\x04R\x05round\x12F\n" +
-	"\rconfiguration\x18\t \x01(\v2 .zabkeeper.peer.v1.ConfigurationR\rconfigurationJ\x04\b\b\x10\t\"=\n" +
+	"\rconfiguration\x18\t \x01(\v2 .zabkeeper.peer.v1.ConfigurationR\rconfiguration\x12:\n" +
+	"\apending\x18\n" +
+	" \x01(\v2 .zabkeeper.peer.v1.ConfigurationR\apending\x12 \n" +
+	"\vincarnation\x18\v \x01(\fR\vincarnation\x12\x14\n" +
+	"\x05noted\x18\f \x01(\x10R\x05notedJ\x04\b\b\x10\t\"=\n" +
 	"\rConfiguration\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x10R\aversion\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\"\xb7\x06\n" +
@@ -1262,21 +1292,22 @@ var file_peer_proto_depIdxs = []int32{
 	1,  // 1: zabkeeper.peer.v1.Hello.refusal:type_name -> zabkeeper.peer.v1.Refusal
 	2,  // 2: zabkeeper.peer.v1.Notification.state:type_name -> zabkeeper.peer.v1.State
 	6,  // 3: zabkeeper.peer.v1.Notification.configuration:type_name -> zabkeeper.peer.v1.Configuration
-	3,  // 4: zabkeeper.peer.v1.Message.kind:type_name -> zabkeeper.peer.v1.Kind
-	8,  // 5: zabkeeper.peer.v1.Message.point:type_name -> zabkeeper.peer.v1.Point
-	9,  // 6: zabkeeper.peer.v1.Message.entries:type_name -> zabkeeper.peer.v1.Entry
-	11, // 7: zabkeeper.peer.v1.Message.history:type_name -> zabkeeper.peer.v1.Summary
-	12, // 8: zabkeeper.peer.v1.Message.known:type_name -> zabkeeper.peer.v1.Known
-	6,  // 9: zabkeeper.peer.v1.Message.proposed:type_name -> zabkeeper.peer.v1.Configuration
-	6,  // 10: zabkeeper.peer.v1.Message.committed:type_name -> zabkeeper.peer.v1.Configuration
-	6,  // 11: zabkeeper.peer.v1.Message.seen:type_name -> zabkeeper.peer.v1.Configuration
-	8,  // 12: zabkeeper.peer.v1.Summary.base:type_name -> zabkeeper.peer.v1.Point
-	10, // 13: zabkeeper.peer.v1.Summary.runs:type_name -> zabkeeper.peer.v1.Run
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	6,  // 4: zabkeeper.peer.v1.Notification.pending:type_name -> zabkeeper.peer.v1.Configuration
+	3,  // 5: zabkeeper.peer.v1.Message.kind:type_name -> zabkeeper.peer.v1.Kind
+	8,  // 6: zabkeeper.peer.v1.Message.point:type_name -> zabkeeper.peer.v1.Point
+	9,  // 7: zabkeeper.peer.v1.Message.entries:type_name -> zabkeeper.peer.v1.Entry
+	11, // 8: zabkeeper.peer.v1.Message.history:type_name -> zabkeeper.peer.v1.Summary
+	12, // 9: zabkeeper.peer.v1.Message.known:type_name -> zabkeeper.peer.v1.Known
+	6,  // 10: zabkeeper.peer.v1.Message.proposed:type_name -> zabkeeper.peer.v1.Configuration
+	6,  // 11: zabkeeper.peer.v1.Message.committed:type_name -> zabkeeper.peer.v1.Configuration
+	6,  // 12: zabkeeper.peer.v1.Message.seen:type_name -> zabkeeper.peer.v1.Configuration
+	8,  // 13: zabkeeper.peer.v1.Summary.base:type_name -> zabkeeper.peer.v1.Point
+	10, // 14: zabkeeper.peer.v1.Summary.runs:type_name -> zabkeeper.peer.v1.Run
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_peer_proto_init() }

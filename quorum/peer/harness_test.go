@@ -59,6 +59,7 @@ type member struct {
 	w    *world
 	sid  quorum.SID
 	disk *vfs.MemFS
+	life byte // of the disk
 	list *list
 	log  *txnlog.Log
 	peer *peer.Peer // nil: not running
@@ -146,9 +147,15 @@ func (h handler) LinkDown(link uint64, err error)          { h.peer.LinkDown(lin
 
 func openLog(tb testing.TB, disk vfs.FS, sid quorum.SID) *txnlog.Log {
 	tb.Helper()
+	return openLife(tb, disk, sid, 0)
+}
+
+// openLife opens the log of one life of a server: a new disk is another incarnation.
+func openLife(tb testing.TB, disk vfs.FS, sid quorum.SID, life byte) *txnlog.Log {
+	tb.Helper()
 	log, err := txnlog.Open(txnlog.Config{
 		Dir: "log", FS: disk, SID: sid, Logger: zerolog.Nop(), TrimStep: 1,
-		Rand:  rand.NewChaCha8([32]byte{byte(sid)}),
+		Rand:  rand.NewChaCha8([32]byte{byte(sid), life}),
 		Fatal: func(err error) { tb.Errorf("server %v: log failed: %v", sid, err) },
 	})
 	if err != nil {
@@ -180,7 +187,7 @@ func (m *member) start() {
 	if m.w.files != nil {
 		files = m.w.files(m)
 	}
-	m.log = openLog(t, files, m.sid)
+	m.log = openLife(t, files, m.sid, m.life)
 	if err := m.list.recoverFrom(m.log); err != nil {
 		t.Fatal(err)
 	}
@@ -250,6 +257,13 @@ func (m *member) kill() {
 	disk, tree := m.disk.CrashClone(vfs.CrashCloneCfg{}), m.list.image()
 	m.stop()
 	m.disk, m.list = disk, &list{sid: m.sid, mistake: m.w.t.Errorf, disk: tree}
+}
+
+// wipe ends a server and loses its disk.
+func (m *member) wipe() {
+	m.stop()
+	m.disk, m.list = vfs.NewCrashableMem(), &list{sid: m.sid, mistake: m.w.t.Errorf}
+	m.life++
 }
 
 // submit asks a server to have data ordered, each by itself.

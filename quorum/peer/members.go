@@ -18,7 +18,28 @@ func (p *Peer) remember(m quorum.Membership) {
 		return
 	}
 	p.members = m
+	p.rumour = nil
 	p.tell()
+}
+
+// follow has the transport reach the members of a configuration that is pending elsewhere, until a
+// leader is established: one of them may have to be it (hazard H-82).
+func (p *Peer) follow(e *quorum.Ensemble) {
+	p.rumour = e
+	if p.cfg.Transport != nil {
+		p.cfg.Transport.SetMembers(quorum.Membership{Committed: p.members.Committed, Seen: e})
+	}
+}
+
+// unfollow forgets the rumour.
+func (p *Peer) unfollow() {
+	if p.rumour == nil {
+		return
+	}
+	p.rumour = nil
+	if p.cfg.Transport != nil {
+		p.cfg.Transport.SetMembers(p.members)
+	}
 }
 
 // tell passes the membership on.

@@ -59,22 +59,12 @@ func TestObserverIsEnlisted(t *testing.T) {
 		first := w.ensemble.WithVersion(version - 1)
 		next := ensembleOf(t, quorum.Set{}, 1, 3).WithVersion(version)
 		for _, m := range w.all() {
-			epoch := zxid.Epoch(1)
-			step := &zab.Persist{
-				Token: 1, Promise: &zab.Promise{Epoch: epoch, Leader: 2}, Current: &epoch,
-				Cluster: quorum.ClusterID{1}, Membership: quorum.Stable(first),
-			}
+			step := &zab.Persist{Membership: quorum.Stable(first)}
 			if m.sid != 3 { // the leader ended before it could say that this is committed
 				step.Append = []zab.Entry{zab.NewEntry(zxid.Point{}, version, []byte(next.String()))}
 				step.Membership.Seen = next
 			}
-			log := openLog(t, m.disk, m.sid)
-			if err := log.Apply(step); err != nil {
-				t.Fatal(err)
-			}
-			if err := log.Close(); err != nil {
-				t.Fatal(err)
-			}
+			m.prepare(step)
 			m.start()
 		}
 		for _, m := range w.all() {
@@ -86,4 +76,48 @@ func TestObserverIsEnlisted(t *testing.T) {
 			})
 		}
 	})
+}
+
+// The newest history may be left with a server that only the pending configuration makes a voter. Whoever has not
+// heard of that configuration, and whose vote is needed, hears of it then, elects that server and finds it: 4 has
+// more than 1, 2 knows neither what is pending nor 4, and 3 is gone (spec zab-and-election 15.6, hazard H-82).
+func TestLeaderByHearsay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, quorum.Set{}, 1, 2, 3, 4)
+		w.tweak = func(c *peer.Config) { c.Reconfigurable = true }
+		const version = zxid.ID(0x100000001)
+		first := ensembleOf(t, quorum.Set{}, 1, 2, 3).WithVersion(version - 1)
+		next := ensembleOf(t, quorum.Set{}, 1, 2, 3, 4).WithVersion(version)
+		pending := quorum.Membership{Committed: first, Seen: next}
+		change := zab.NewEntry(zxid.Point{}, version, []byte(next.String()))
+		more := zab.NewEntry(change.Point(), version+1, []byte("behind the change"))
+		w.members[1].prepare(&zab.Persist{Membership: pending, Append: []zab.Entry{change}})
+		w.members[2].prepare(&zab.Persist{Membership: quorum.Stable(first)})
+		w.members[4].prepare(&zab.Persist{Membership: pending, Append: []zab.Entry{change, more}})
+		for _, sid := range []quorum.SID{1, 2, 4} {
+			w.members[sid].start()
+		}
+		w.members[4].awaitState(fle.Leading)
+		for _, sid := range []quorum.SID{1, 2, 4} {
+			w.members[sid].awaitTexts(string(change.Data), string(more.Data))
+			if got := w.members[sid].log.Durable().Membership; !got.Equal(quorum.Stable(next)) {
+				t.Errorf("server %v knows of %v, %v", sid, got.Committed, got.Seen)
+			}
+		}
+	})
+}
+
+// prepare writes what a server's disk has of epoch 1, which 3 has led.
+func (m *member) prepare(step *zab.Persist) {
+	t := m.w.t
+	t.Helper()
+	epoch := zxid.Epoch(1)
+	step.Token, step.Promise, step.Current, step.Cluster = 1, &zab.Promise{Epoch: epoch, Leader: 3}, &epoch, quorum.ClusterID{1}
+	log := openLog(t, m.disk, m.sid)
+	if err := log.Apply(step); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
 }

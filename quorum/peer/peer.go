@@ -34,6 +34,10 @@ type Peer struct {
 	hellos map[uint64]*hello
 	// seen are the incarnations that other servers introduced themselves with.
 	seen map[quorum.SID]quorum.Incarnation
+	// notes are what other servers say of their own stores: see zab.Durable.Note.
+	notes map[quorum.SID]note
+	// rumour is a configuration pending elsewhere whose members the transport was told of, or nil.
+	rumour *quorum.Ensemble
 	// failures counts leaderships in a row that ended before they were established.
 	failures int
 	// refusals counts tenures as a learner in a row that ended before they were synchronised.
@@ -53,6 +57,12 @@ type Peer struct {
 	status atomic.Pointer[Status]
 	// leading is the generation of the leadership whose proposals are wanted, or 0.
 	leading atomic.Uint64
+}
+
+// note is a server's word for when its store was noted as the one that counts.
+type note struct {
+	life  quorum.Incarnation
+	noted zxid.ID
 }
 
 // hello is a learner's link that waits for this server to become the leader.
@@ -79,6 +89,7 @@ func New(cfg Config) (*Peer, error) {
 		inbox:  newInbox(),
 		hellos: make(map[uint64]*hello),
 		seen:   make(map[quorum.SID]quorum.Incarnation),
+		notes:  make(map[quorum.SID]note),
 		heir:   quorum.None,
 	}
 	d := cfg.Log.Durable()
@@ -220,17 +231,33 @@ func (p *Peer) electionReady() fle.Ready {
 	for _, e := range rd.Events {
 		p.logElection(e)
 	}
+	if rd.Rumour != nil {
+		p.follow(rd.Rumour)
+	}
 	if p.cfg.Transport != nil && len(rd.Messages) > 0 {
-		// Who belongs to no ensemble yet knows of configurations by hearsay, of whichever ensemble.
-		mute := p.cfg.Log.Durable().Cluster.IsZero()
+		d := p.cfg.Log.Durable()
 		for _, n := range rd.Messages {
-			if mute {
-				n.Config = nil
+			n.Life, n.Noted = d.Incarnation, d.Note(p.cfg.Self)
+			if d.Cluster.IsZero() {
+				// Who belongs to no ensemble yet knows of configurations by hearsay, of whichever ensemble.
+				n.Config, n.Pending = nil, nil
 			}
 			p.cfg.Transport.Notify(n)
 		}
 	}
 	return rd
+}
+
+// listen passes a notification to the election, and first what it says of the sender's store.
+func (p *Peer) listen(n fle.Notification) {
+	if told := (note{n.Life, n.Noted}); !n.Life.IsZero() && p.notes[n.From] != told {
+		p.notes[n.From] = told
+		p.judge(n.From, p.cfg.Log.Durable())
+	}
+	if !p.cfg.Reconfigurable {
+		n.Pending = nil
+	}
+	p.fle.Step(n)
 }
 
 // electionStep is electionReady while looking. What was found with a membership that is not
@@ -253,7 +280,7 @@ func (p *Peer) electionStep(own fle.Vote) (*fle.Outcome, error) {
 func (p *Peer) elsewhere(e event) {
 	switch e.kind {
 	case evNotification:
-		p.fle.Step(e.note)
+		p.listen(e.note)
 	case evReachable:
 		p.reachable(e)
 	case evLinkUp:

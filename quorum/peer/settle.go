@@ -167,6 +167,7 @@ func (t *tenure) enter(phase zab.Phase) {
 		p.publish(t, t.outcome.State, p.cfg.Log.Durable())
 		return
 	}
+	p.unfollow()
 	epoch := t.machine.Epoch()
 	vote := t.outcome.Vote
 	vote.Epoch = epoch // so that a server that comes later finds equal votes [ZOOKEEPER-1732]

@@ -54,12 +54,10 @@ func (p *Peer) met(sid quorum.SID, inc quorum.Incarnation) {
 // judge tells the election whether sid may be counted (design "Empty, wiped and duplicated
 // members", hazards H-39, H-40).
 func (p *Peer) judge(sid quorum.SID, d zab.Durable) {
-	inc, ok := p.seen[sid]
-	strange := false
-	for _, k := range d.Known {
-		if ok && k.SID == sid && !k.Gone && k.Incarnation != inc {
-			strange = true
-		}
+	life := p.seen[sid]
+	var noted zxid.ID
+	if told := p.notes[sid]; told.life == life {
+		noted = told.noted
 	}
-	p.fle.Distrust(sid, strange)
+	p.fle.Distrust(sid, d.Stranger(sid, life, noted))
 }

@@ -255,7 +255,7 @@ func (t *tenure) event(e event) error {
 // again, when there was time enough to come, follows somebody else by now or will never
 // come [ZOOKEEPER-3109, hazard H-45].
 func (t *tenure) notified(n fle.Notification) {
-	t.p.fle.Step(n)
+	t.p.listen(n)
 	cfg := &t.p.cfg
 	grace := 2*cfg.Finalize + cfg.TickTime
 	if t.leader == nil || t.leader.Phase() != zab.Discovery || n.State != fle.Looking ||
