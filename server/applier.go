@@ -74,6 +74,7 @@ func (a *applier) init(s *Server) {
 	a.room.L = &a.mu
 	a.changes = znode.NewChanges(s.cfg.Store)
 	a.standing.version = uint64(s.cfg.Now().UnixNano())
+	a.recall()
 }
 
 // push lets add append work to the queue; it returns false when the applier has ended.

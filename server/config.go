@@ -133,6 +133,11 @@ type Config struct {
 	// is told again until that is done.
 	Electorate Electorate
 	Repair     func(why string)
+	// Doubt, unless it is nil, is told that the tree is suspect, before anything is installed that may be
+	// wrong, and that it is not any more. It returns when that is durable, and is called by the goroutine that
+	// installs. Doubted is what it was told last: a suspect tree stays so over a restart.
+	Doubt   func(suspect bool)
+	Doubted bool
 	// EnforceQuota refuses what would exceed a hard quota and logs soft ones.
 	EnforceQuota bool
 	// AllowWord says whether a four-letter word may be executed. Default: ruok, srvr, stat,

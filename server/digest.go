@@ -99,6 +99,9 @@ func (a *applier) divergence() (at zxid.ID, expected, actual uint64) {
 
 // suspect keeps the server from serving until it is cleared, and lets the leader know.
 func (a *applier) suspect(why string) {
+	if !a.standing.suspect {
+		a.doubt(true)
+	}
 	a.standing.suspect, a.reports = true, true
 	a.s.suspend(why)
 }
@@ -107,13 +110,33 @@ func (a *applier) suspect(why string) {
 func (a *applier) clear() {
 	a.standing.version++
 	a.standing.accepted, a.standing.suspect = a.standing.difference, false
+	a.doubt(false)
 	a.s.resume()
 }
 
 // replaced begins anew with another tree.
 func (a *applier) replaced() {
+	if a.standing.suspect {
+		a.doubt(false)
+	}
 	a.standing = standing{version: a.standing.version + 1}
 	a.s.resume()
+}
+
+// recall goes on with the suspicion that the server ended with. There may be nothing to compare yet, and what
+// a leader announces begins with its own tree: a wrong one would look right, and be given away.
+func (a *applier) recall() {
+	if a.s.cfg.Doubted {
+		a.standing.suspect, a.reports = true, true
+		a.s.suspend("its tree was in doubt when it was stopped")
+	}
+}
+
+// doubt makes the suspicion outlive this process, or lets it end.
+func (a *applier) doubt(suspect bool) {
+	if a.s.cfg.Doubt != nil {
+		a.s.cfg.Doubt(suspect)
+	}
 }
 
 // alone reports whether this server decides for itself what is right.

@@ -102,6 +102,30 @@ func TestDivergedServerServesNobody(t *testing.T) {
 	again.must(proto.OpSetData, proto.SetDataRequest{Path: "/node", Version: 3})
 }
 
+// A server notes that its tree is suspect before it goes on, and that it is not any more: one that was stopped
+// in doubt is cleared by a quorum with the same tree, and doubted again when it differs [H-78].
+func TestDoubtIsNoted(t *testing.T) {
+	notes := make(chan bool, 4)
+	w := newJudged(t, func(c *server.Config) {
+		if c.Self == 2 {
+			c.Doubt, c.Doubted = func(suspect bool) { notes <- suspect }, true
+		}
+	})
+	c, doubted := w.members[0].connect(t), w.members[1]
+	c.create("/node", "", proto.ModePersistent)
+	doubted.caughtUp(t)
+	w.endEra()
+	if suspect := <-notes; suspect {
+		t.Error("the tree is doubted once more")
+	}
+	eventually(t, "it serves", doubted.srv.Serving)
+	w.spoil(doubted)
+	c.must(proto.OpSetData, proto.SetDataRequest{Path: "/node", Version: 0})
+	if suspect := <-notes; !suspect {
+		t.Error("the tree is cleared, and differs")
+	}
+}
+
 // A leader that does not apply what it announces, as the others do, is wrong [H-78].
 func TestLeaderAppliesSomethingElse(t *testing.T) {
 	w := newJudged(t, nil)

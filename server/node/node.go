@@ -216,6 +216,9 @@ func (n *Node) listen() (net.Listener, error) {
 func (n *Node) assemble() error {
 	var err error
 	serverConfig := n.serverConfig()
+	if serverConfig.Doubted, err = n.doubted(); err != nil {
+		return err
+	}
 	serverConfig.Auth = n.auth
 	n.server, err = server.New(serverConfig)
 	if err != nil {
@@ -314,7 +317,7 @@ func (n *Node) serverConfig() server.Config {
 		EnforceQuota:      c.EnforceQuota,
 		LinearizableReads: c.LinearizableReads,
 		Digest:            c.Digest,
-		Electorate:        n.judges(), Repair: n.repair,
+		Electorate:        n.judges(), Repair: n.repair, Doubt: n.doubt,
 		Secure:            n.secureConfig(),
 		ExtendedTypes:     c.ExtendedTypes,
 		ContainerInterval: c.ContainerInterval, ContainersPerMinute: c.ContainersPerMinute,
