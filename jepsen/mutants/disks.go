@@ -51,6 +51,18 @@ var disks = []Mutant{
 		Killers: []Trial{{Suite: "txnlog"}},
 	},
 	{
+		Name: "scrub-blind", Bug: "a scrub reads all blocks and does not look at their checksums",
+		IDs:     []string{"H-94"},
+		Edits:   []Edit{{"zab/disk/scrub.go", `block.ValidateChecksum(kind, b, h); err != nil {`, `block.ValidateChecksum(kind, b, h); err != nil && w.size < 0 {`}},
+		Killers: []Trial{{Suite: "store", Run: "Scrub"}},
+	},
+	{
+		Name: "scrub-uncompared", Bug: "a scrub does not compare the digest of the nodes with the one that was kept",
+		IDs:     []string{"H-94", "H-78"},
+		Edits:   []Edit{{"znode/store/scrub.go", `	if a.totals == s.totals {`, `	if s.totals.Digest = a.totals.Digest; a.totals == s.totals {`}},
+		Killers: []Trial{{Suite: "store", Run: "Scrub"}, {Suite: "node", Run: "Scrub"}},
+	},
+	{
 		Name: "applied-apart", Bug: "the tree's applied point is not in the batch of what was applied",
 		IDs:     []string{"H-89", "I14"},
 		Edits:   []Edit{{"znode/store/store.go", `s.batch.Set(appliedKey, s.value, nil)`, `s.db.Set(appliedKey, s.value, pebble.NoSync)`}},

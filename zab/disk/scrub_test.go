@@ -60,7 +60,7 @@ func writeStore(t *testing.T, fs vfs.FS) *pebble.DB {
 		return b
 	}
 	old := db.NewSnapshot()
-	for i := range 40 {
+	for i := range 18 {
 		key := fmt.Appendf(nil, "key %03d", i)
 		must(t, db.Set(key, noise(40), pebble.NoSync))
 		must(t, db.Set(key, noise(20+600*(i%2)), pebble.NoSync))
