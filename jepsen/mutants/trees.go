@@ -93,6 +93,12 @@ var trees = []Mutant{
 		Killers: []Trial{{Suite: "server", Run: "Diverged|SomethingElse|Announcement|Contested"}},
 	},
 	{
+		Name: "damage-forgiven", Bug: "a server whose files are damaged serves again because its digest is right",
+		IDs:     []string{"H-94"},
+		Edits:   []Edit{{"server/digest.go", `		if st.suspect && !st.damaged {`, `		if st.suspect {`}},
+		Killers: []Trial{{Suite: "server", Run: "DamagedFiles"}},
+	},
+	{
 		Name: "divergence-served", Bug: "a server whose tree is not the leader's goes on serving",
 		IDs: []string{"H-78"},
 		Edits: []Edit{{
