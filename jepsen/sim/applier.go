@@ -22,6 +22,9 @@ type applier struct {
 	last    zxid.ID    // applied last
 	serving bool
 
+	standing standing
+	rots     bool // the next write to a node goes wrong
+
 	queue  []work
 	moving bool
 
@@ -118,6 +121,7 @@ func (a *applier) replace(in staging) {
 	for _, c := range a.p.clients {
 		c.dropped()
 	}
+	a.replaced()
 }
 
 // one does the first thing in the queue.
@@ -127,7 +131,7 @@ func (a *applier) one() {
 	switch {
 	case w.lead != nil:
 		if w.lead == a.primary {
-			w.lead.prep, w.lead.ready = znode.NewPreparer(a.tree, znode.PrepareOptions{}), true
+			w.lead.prep, w.lead.ready = znode.NewPreparer(a.tree, znode.PrepareOptions{Digest: true, TreeDigest: a.tree.public()}), true
 			a.p.s.oracle.leadsFrom(a)
 			a.track(w.lead)
 			a.prepareSoon()
@@ -146,18 +150,21 @@ func (a *applier) one() {
 func (a *applier) apply(entries []zab.Entry) {
 	s := a.p.s
 	a.changes.Reset(a.tree)
+	txns, results := make([]*proto.Txn, len(entries)), make([]*znode.Result, len(entries))
 	for i := range entries {
-		e := &entries[i]
-		s.oracle.applied(a.p, e)
-		txn, result := a.applyOne(e)
+		s.oracle.applied(a.p, &entries[i])
+		txns[i], results[i] = a.applyOne(&entries[i])
+		if s.mutant.applyTwice && i > 0 && s.chance(0.1) {
+			a.applyOne(&entries[i-1])
+		}
+	}
+	a.compare(txns[len(txns)-1])
+	for i, txn := range txns {
 		if l := a.primary; l != nil && l.ready && txn.Type == proto.OpCloseSession {
 			l.sessions.Remove(txn.ClientID)
 		}
 		for _, c := range a.p.clients {
-			c.replied(txn, result)
-		}
-		if s.mutant.applyTwice && i > 0 && s.chance(0.1) {
-			a.applyOne(&entries[i-1])
+			c.replied(txn, results[i])
 		}
 	}
 	a.tree.install(a.changes, entries[len(entries)-1].Point())
@@ -171,6 +178,9 @@ func (a *applier) applyOne(e *zab.Entry) (*proto.Txn, *znode.Result) {
 	txn, err := proto.DecodeTxn(e.Data)
 	if err != nil {
 		a.p.s.fail(integrity, "server %v: committed %v does not decode: %v", a.p.sid, e.ID, err)
+	}
+	if a.rots {
+		a.spoil(&txn)
 	}
 	result := a.changes.Apply(&txn)
 	return &txn, &result

@@ -47,7 +47,7 @@ func (a *act) asker() *client {
 	from := a.rng.IntN(len(a.servers))
 	for i := range a.servers {
 		p := a.servers[(from+i)%len(a.servers)].proc
-		if !p.alive() || !p.app.serving || p.tenure == nil || p.closing {
+		if !p.alive() || !p.app.serves() || p.tenure == nil || p.closing {
 			continue
 		}
 		for _, c := range p.clients {

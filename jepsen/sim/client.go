@@ -55,7 +55,7 @@ const maxWaiting = 6
 // act sends one request, or several.
 func (c *client) act() {
 	p := c.p
-	if !p.app.serving || p.tenure == nil || p.closing || len(c.waiting) >= maxWaiting || c.moving {
+	if !p.app.serves() || p.tenure == nil || p.closing || len(c.waiting) >= maxWaiting || c.moving {
 		return
 	}
 	if c.session == 0 && c.takeUp() {

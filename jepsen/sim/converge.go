@@ -23,8 +23,12 @@ func (s *simulation) converge() bool {
 	} {
 		for why := goal.missing(); why != ""; why = goal.missing() {
 			if s.now > healed+goal.within {
-				if s.hopeless() {
+				switch {
+				case s.hopeless():
 					s.counts.Lost++
+					return false
+				case s.contested():
+					s.counts.Contested++
 					return false
 				}
 				s.fail(goal.invariant, "%v after the last fault: %s", goal.within, why)
@@ -88,6 +92,9 @@ func (s *simulation) unsettled() string {
 	}
 	if leader == nil {
 		return "nobody leads"
+	}
+	if why := s.unequal(); why != "" {
+		return why
 	}
 	for _, v := range s.present() {
 		p := v.proc

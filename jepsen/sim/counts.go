@@ -38,12 +38,13 @@ const (
 	FaultWipe                  // a voter comes back with an empty disk
 	FaultMembers               // somebody asks for other members
 	FaultTail                  // a leader logs what nobody else gets, and ends
+	FaultRot                   // a node goes wrong in a server's memory
 	numFaults
 )
 
 var faultNames = [numFaults]string{
 	"kill", "power", "point", "sync", "room", "torn", "isolate", "camps", "oneway", "bridge", "ring", "hub", "flap", "reset",
-	"delay", "loss", "slow", "pause", "slowdisk", "write", "fsync", "full", "read", "clock", "wipe", "members", "tail",
+	"delay", "loss", "slow", "pause", "slowdisk", "write", "fsync", "full", "read", "clock", "wipe", "members", "tail", "rot",
 }
 
 // String prints the name.
@@ -71,6 +72,9 @@ type Counts struct {
 	Reconfigurations, Refused, Inherited int
 	// Lost ensembles: a reconfiguration made a server indispensable that was just wiped or taken away.
 	Lost int
+	// Suspects are servers whose digest was another than the announced one, Repairs rulings that a tree is wrong.
+	// Contested ensembles are those that nobody could tell which tree is right in.
+	Suspects, Repairs, Contested int
 	// Crashes of processes, for whatever reason.
 	Crashes int
 	// Faults by kind.
@@ -94,6 +98,9 @@ func (c *Counts) Add(o *Counts) {
 	c.Refused += o.Refused
 	c.Inherited += o.Inherited
 	c.Lost += o.Lost
+	c.Suspects += o.Suspects
+	c.Repairs += o.Repairs
+	c.Contested += o.Contested
 	c.Crashes += o.Crashes
 	for i, n := range o.Faults {
 		c.Faults[i] += n
@@ -103,9 +110,9 @@ func (c *Counts) Add(o *Counts) {
 // String prints the counts in two lines.
 func (c *Counts) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "elections %d, epochs %d, commits %d, acknowledged %d, synchronised %d (DIFF %d, TRUNC %d, SNAP %d), cuts %d, sessions moved %d, expired %d, reconfigurations %d, refused %d, inherited %d, lost %d, crashes %d\nfaults:",
+	fmt.Fprintf(&b, "elections %d, epochs %d, commits %d, acknowledged %d, synchronised %d (DIFF %d, TRUNC %d, SNAP %d), cuts %d, sessions moved %d, expired %d, reconfigurations %d, refused %d, inherited %d, lost %d, suspects %d, repairs %d, contested %d, crashes %d\nfaults:",
 		c.Elections, c.Epochs, c.Commits, c.Acked, c.Syncs, c.Diffs, c.Truncs, c.Snaps, c.Cuts,
-		c.Moved, c.Expired, c.Reconfigurations, c.Refused, c.Inherited, c.Lost, c.Crashes)
+		c.Moved, c.Expired, c.Reconfigurations, c.Refused, c.Inherited, c.Lost, c.Suspects, c.Repairs, c.Contested, c.Crashes)
 	for i, n := range c.Faults {
 		fmt.Fprintf(&b, " %v %d", Fault(i), n)
 	}

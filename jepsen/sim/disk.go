@@ -37,6 +37,8 @@ type disk struct {
 	maybe *model // a step that a crash has torn: it may be there or not
 	// amnesiac is set on the wiped disk of a voter until an established leader has taken it in.
 	amnesiac bool
+	tainted  bool // the tree is wrong, or was: what is flushed may be
+	doubted  bool // the server has noted that its tree is suspect
 
 	queue   []job
 	working bool
@@ -95,6 +97,7 @@ func newDisk(s *simulation, sid quorum.SID) *disk {
 func (d *disk) format() {
 	d.fs = newCrashFS(vfs.NewCrashableMem())
 	d.saved, d.staged = newTree(), nil
+	d.tainted, d.doubted = false, false
 	d.model, d.maybe = model{promise: zab.Promise{Leader: quorum.None}}, nil
 }
 

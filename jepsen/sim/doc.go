@@ -48,6 +48,11 @@
 // remembers its incarnation, which is what the design asks for. An error of the disk must end the process as docs and spec say: with one fatal error that names
 // the directory, and a log that takes nothing more.
 //
+// A node goes wrong in the memory of one server: its leader announces another digest than it finds, and
+// what package server does about that is done. Who is right is not computed from reports, as package
+// server does, but known; and who is right goes on where nobody can tell so, though not alone with a leader
+// that is in doubt.
+//
 // Each act of the nemesis has a random source of its own, so that some of them can be left out
 // (Config.Skip) without changing what the others are: Shrink looks for a small failing set.
 //
@@ -62,8 +67,12 @@
 //
 // What is committed must be held by quorums of every configuration that has a say in it, a new epoch must
 // be promised and accepted by them, and a configuration that a server takes for committed must be (I-16,
-// I-19). Of an ensemble that changes some servers may stay away for good when the faults end, as long as
-// those quorums are left: L-1 to L-3 hold for the others.
+// I-19). Every transaction carries the digest of the history behind it, made by whichever leader, unless the
+// leader's own tree is wrong (I-14).
+//
+// Of an ensemble that changes some servers may stay away for good when the faults end, as long as
+// those quorums are left: L-1 to L-3 hold for the others. They do not hold for ensembles in which nobody could lead,
+// whatever it does (Counts.Lost), nor if a tree went wrong and nobody could tell which (Counts.Contested).
 //
 // # The trace
 //

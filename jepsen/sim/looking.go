@@ -24,6 +24,7 @@ func (p *process) look() {
 	p.looks++
 	p.own = own
 	p.s.trace(p.server, line{label: labelState, vote: &own, text: fle.Looking.String()})
+	p.standBack()
 	p.fle.Look(own)
 	p.elected()
 	p.electionTick(p.looks)
@@ -141,6 +142,9 @@ func (p *process) elsewhere(m message) {
 		}
 	case evLinkDown:
 		p.hellos = slices.DeleteFunc(p.hellos, func(h *hello) bool { return h.link == m.link })
+	case evRepair:
+		p.repair()
+		p.standBack()
 	default: // of a role that is over
 	}
 }

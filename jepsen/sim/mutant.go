@@ -22,6 +22,8 @@ type mutant struct {
 	applyTwice     bool // apply an entry again behind the next one
 	noFence        bool // do not wait for, nor fence off, the steps of an ended role
 	forgetIntent   bool // do not complete the installation of a snapshot after a crash
+	noRepair       bool // go on with a tree that is wrong
+	forgetDoubt    bool // trust a tree that was in doubt after a restart
 	countJoiner    bool // take the word of who joins before it was heard
 	durable        func(*process, *zab.Durable)
 }
@@ -36,6 +38,8 @@ var mutants = []mutant{
 	{name: "apply-twice", why: "an entry is applied twice (H-89)", applyTwice: true},
 	{name: "no-fence", why: "an old role's steps reach the disk of the next one (H-28)", noFence: true},
 	{name: "forget-intent", why: "a snapshot is half installed after a crash (H-92)", forgetIntent: true},
+	{name: "no-repair", why: "a tree that is wrong is not replaced (H-78)", noRepair: true},
+	{name: "forget-doubt", why: "a restart makes a tree trusted that was in doubt (H-78)", forgetDoubt: true},
 	{name: "count-joiner", why: "who joins counts before it has the reconfiguration (H-81)", countJoiner: true},
 	{name: "forget-pending", why: "a reconfiguration that is not committed is completed by the old quorum (H-82)", durable: forgetPending},
 	{name: "config-early", why: "a configuration is in force as soon as it is seen (H-80)", durable: configEarly},

@@ -50,6 +50,7 @@ func deeds() []deed {
 		{FaultWipe, 5, (*act).wipe},
 		{FaultMembers, 45, (*act).members},
 		{FaultTail, 30, (*act).tail},
+		{FaultRot, 30, (*act).rot},
 	}
 }
 
@@ -57,7 +58,7 @@ func deeds() []deed {
 // without the others.
 func (n *nemesis) draw(rng *rand.Rand) {
 	for _, d := range deeds() {
-		if d.fault != FaultMembers && d.fault != FaultTail && rng.IntN(4) > 0 {
+		if d.fault != FaultMembers && d.fault != FaultTail && d.fault != FaultRot && rng.IntN(4) > 0 {
 			n.want(d.fault)
 		}
 	}

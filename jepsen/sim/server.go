@@ -30,8 +30,9 @@ type server struct {
 	wall time.Duration
 	// pausedUntil is when the process goes on: until then nothing that it waits for happens.
 	pausedUntil time.Duration
-	absent      bool   // for good
-	sequence    uint64 // of its lines in the trace
+	absent      bool          // for good
+	refused     time.Duration // when it last got no snapshot, from a leader whose tree is suspect; 0: never
+	sequence    uint64        // of its lines in the trace
 }
 
 func newServer(s *simulation, sid quorum.SID, file *quorum.Ensemble) *server {
@@ -62,6 +63,7 @@ type process struct {
 	failures   int
 	refusals   int
 	needSnap   bool
+	spoilt     bool // the tree is wrong, until it is replaced
 	heard      zxid.Epoch
 	looks      int // elections begun
 	// held is an election's outcome that has to wait.
@@ -110,6 +112,7 @@ const (
 	evAnswer
 	evStreamDone
 	evStreamFailed
+	evRepair
 	evTick
 )
 
@@ -154,6 +157,10 @@ func (srv *server) start() {
 	srv.proc = p
 	p.app = newApplier(p, srv.disk.openTree())
 	p.reconcile()
+	s.oracle.installed(p)
+	if srv.disk.doubted && !s.mutant.forgetDoubt {
+		p.app.suspect()
+	}
 	p.members = p.membership()
 	p.fle = fle.New(fle.Config{
 		Self: srv.sid, Membership: p.members,

@@ -94,7 +94,7 @@ func (p *process) touchLater() {
 				data = jute.AppendLong(data, int64(c.session))
 			}
 		}
-		if len(data) > 0 && p.app.serving && p.tenure != nil && !p.closing {
+		if len(data) > 0 && p.app.serves() && p.tenure != nil && !p.closing {
 			p.put(message{kind: evSubmit, msgs: []zab.Message{{Kind: zab.Touch, From: p.sid, Data: data}}})
 		}
 		p.touchLater()

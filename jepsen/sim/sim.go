@@ -138,6 +138,7 @@ const (
 	streamShape    = 0x7368617065
 	streamMembers  = 0x6d656d62657273
 	streamTail     = 0x7461696c
+	streamRot      = 0x726f74
 	streamNemesis  = 0x6e656d65736973 << 8
 )
 
@@ -180,6 +181,9 @@ func newSimulation(cfg Config) (*simulation, error) {
 	if source(cfg.Seed, streamTail).IntN(100) < tails {
 		s.nemesis.want(FaultTail)
 	}
+	if source(cfg.Seed, streamRot).IntN(100) < rots {
+		s.nemesis.want(FaultRot)
+	}
 	s.oracle = newOracle(s)
 	s.net = newNetwork(s, size)
 	for sid := quorum.SID(1); int(sid) <= size; sid++ {
@@ -197,6 +201,8 @@ const (
 	changingMembers = 35
 	// tails is how many have leaders that end with a history that nobody else has.
 	tails = 45
+	// rots is how many have servers whose memory fails.
+	rots = 30
 )
 
 // drawMembers decides whether the ensemble changes, and who may join it.

@@ -52,11 +52,15 @@ func TestSeeds(t *testing.T) {
 		maps.Copy(seen, shapes[part])
 	}
 	if all.Epochs < seeds || all.Acked == 0 || all.Diffs == 0 || all.Truncs == 0 || all.Snaps == 0 || all.Cuts == 0 ||
-		all.Moved == 0 || all.Expired == 0 || all.Reconfigurations == 0 || all.Refused == 0 || all.Inherited == 0 {
+		all.Moved == 0 || all.Expired == 0 || all.Reconfigurations == 0 || all.Refused == 0 || all.Inherited == 0 ||
+		all.Suspects == 0 || all.Repairs == 0 {
 		t.Errorf("hardly anything happened: %v", &all)
 	}
 	if all.Lost > 0 {
 		t.Errorf("%d ensembles were lost to wipes", all.Lost)
+	}
+	if all.Contested > all.Faults[sim.FaultRot]/8 {
+		t.Errorf("%d of %d times a tree went wrong nobody could tell", all.Contested, all.Faults[sim.FaultRot])
 	}
 	for _, f := range sim.Faults() {
 		if all.Faults[f] == 0 {
@@ -218,6 +222,8 @@ func TestMutants(t *testing.T) {
 		{"forget-intent", 1, 300, []string{"StateIsFold"}, false},
 		{"trust-wiped", 1, 400, []string{"LeaderCompleteness", "CommittedDurability", "QuorumIntersection", "PrefixConsistency"}, false},
 		{"epoch-first", 1, 600, []string{"CommittedDurability", "LeaderCompleteness", "PrimaryIntegrity", "ElectionSettles"}, false},
+		{"no-repair", 101, 150, []string{"Rejoin", "Progress", "Agreement"}, false},
+		{"forget-doubt", 1, 300, []string{"StateIsFold", "Rejoin"}, false},
 		{"count-joiner", 1, 60, []string{"QuorumIntersection"}, true},
 		{"forget-pending", 1, 150, []string{"QuorumIntersection", "ConfigMonotony"}, true},
 		{"config-early", 1, 150, []string{"QuorumIntersection", "ConfigMonotony"}, true},

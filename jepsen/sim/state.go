@@ -9,9 +9,11 @@ import (
 // state is a tree of nodes as one process has it open: znode/store, or its twin in memory.
 type state interface {
 	znode.View
-	// at is the point up to which it is applied, sum the digest there.
+	// at is the point up to which it is applied, sum the digest there, public the part of it that travels
+	// with transactions.
 	at() zxid.Point
 	sum() uint64
+	public() uint64
 	install(c *znode.Changes, at zxid.Point)
 	eachSession(yield func(id proto.SessionID, timeout int32))
 

@@ -50,6 +50,8 @@ func (t *storeTree) at() zxid.Point { return t.Applied() }
 
 func (t *storeTree) sum() uint64 { return t.Digest() }
 
+func (t *storeTree) public() uint64 { return t.PublicDigest() }
+
 func (t *storeTree) install(c *znode.Changes, at zxid.Point) { t.must(t.Install(c, at)) }
 
 func (t *storeTree) eachSession(yield func(id proto.SessionID, timeout int32)) {

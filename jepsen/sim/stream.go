@@ -59,7 +59,12 @@ func (s *stream) step() {
 	p := s.t.p
 	msg := zab.Message{From: p.sid, To: s.ask.To, Epoch: s.ask.Epoch}
 	switch {
+	case s.ask.Snapshot && s.image == nil && p.app.standing.suspect:
+		p.s.server(s.ask.To).refused = p.s.now
+		s.end(evStreamFailed)
+		return
 	case s.ask.Snapshot && s.image == nil:
+		p.s.oracle.taintedBy(p, p.app.tree.at())
 		s.image = p.app.tree.snapshot()
 		s.at = s.image.point()
 		msg.Kind, msg.Point = zab.Snap, s.at

@@ -84,7 +84,7 @@ func (p *process) beginTenure(outcome *fle.Outcome) {
 	cfg := zab.Config{
 		Self: p.sid, Membership: p.members, Versioned: p.s.changing, Durable: p.durable(),
 		InitTicks: 2 * initLimit, SyncTicks: 2 * syncLimit,
-		NeedSnap: p.needSnap, Heard: p.heard, DeliverDurable: true, Limits: p.s.limits,
+		NeedSnap: p.needSnap || p.spoilt, Heard: p.heard, DeliverDurable: true, Limits: p.s.limits,
 	}
 	p.s.oracle.begin(p, &cfg.Durable)
 	leader := outcome.Vote.Leader
@@ -179,6 +179,9 @@ func (t *tenure) handle(m message) {
 		}
 	case evStreamDone, evStreamFailed:
 		t.streamEnded(m)
+	case evRepair:
+		t.reason = "the tree is wrong"
+		t.p.repair()
 	}
 }
 
@@ -313,8 +316,9 @@ func (t *tenure) install() {
 	p.app.drain()
 	p.s.oracle.install(p, t.installPoint)
 	p.app.replace(t.sink)
+	p.disk.tainted = false
 	p.s.oracle.installed(p)
-	p.delivered = t.installPoint.ID
+	p.delivered, p.spoilt = t.installPoint.ID, false
 	p.crashPoint()
 	p.must(p.disk.log.InstallDone())
 	t.sink, t.whole, t.installToken, t.installPoint = nil, false, 0, zxid.Point{}

@@ -49,6 +49,7 @@ const (
 	labelSend
 	labelRecv
 	labelRole
+	labelDigest
 	labelFault
 	labelHeal
 	labelCalm
@@ -64,7 +65,7 @@ var labelNames = [...]string{
 	labelUpToDate: "UPTODATE", labelPropose: "PROPOSE", labelLogged: "LOGGED", labelAck: "ACK",
 	labelCommit: "COMMIT", labelApply: "APPLY", labelCut: "CUT", labelInstall: "INSTALL", labelConfig: "CONFIG", labelConfigured: "CONFIGURED", labelReconfig: "RECONFIG",
 	labelRequest: "REQUEST", labelReply: "REPLY", labelSession: "SESSION", labelStepDown: "STEPDOWN",
-	labelExit: "EXIT", labelSend: "SEND", labelRecv: "RECV", labelRole: "ROLE", labelFault: "FAULT",
+	labelExit: "EXIT", labelSend: "SEND", labelRecv: "RECV", labelRole: "ROLE", labelDigest: "DIGEST", labelFault: "FAULT",
 	labelHeal: "HEAL", labelCalm: "CALM", labelAbsent: "ABSENT", labelViolation: "VIOLATION",
 }
 

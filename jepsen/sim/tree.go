@@ -18,6 +18,7 @@ type tree struct {
 	sessions   map[proto.SessionID]int32
 	applied    zxid.Point
 	digest     uint64
+	system     uint64 // the part of it that does not travel with transactions
 }
 
 var _ znode.View = (*tree)(nil)
@@ -27,7 +28,7 @@ func newTree() *tree {
 	for _, n := range znode.InitialNodes() {
 		t.put(n.Path, n.Node)
 	}
-	t.digest = t.scan()
+	t.digest, t.system = t.scan(), znode.SystemDigest(t)
 	return t
 }
 
@@ -117,6 +118,7 @@ func add[K comparable](sets map[K]map[string]struct{}, k K, s string) {
 // install makes a batch of changes visible.
 func (t *tree) install(c *znode.Changes, at zxid.Point) {
 	t.digest += c.DigestDelta()
+	t.system += c.DigestDelta() - c.PublicDelta()
 	c.Nodes(func(path string, _, n *znode.Node) { t.put(path, n) })
 	c.Sessions(func(id proto.SessionID, timeout int32, live bool) {
 		if live {

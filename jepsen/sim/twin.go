@@ -22,6 +22,8 @@ func (t *twin) at() zxid.Point { return t.applied }
 
 func (t *twin) sum() uint64 { return t.digest }
 
+func (t *twin) public() uint64 { return t.digest - t.system }
+
 func (t *twin) eachSession(yield func(id proto.SessionID, timeout int32)) {
 	for _, id := range slices.Sorted(maps.Keys(t.sessions)) {
 		yield(id, t.sessions[id])
@@ -189,6 +191,7 @@ func readNode(c *jute.Cursor) (string, *znode.Node) {
 
 // finish verifies that everything has come, and makes it durable.
 func (s *twinStaging) finish() (zxid.Point, error) {
+	s.t.system = znode.SystemDigest(s.t)
 	if s.t.digest = s.t.scan(); !s.begun || s.t.digest != s.want {
 		return zxid.Point{}, errImage
 	}
