@@ -1,6 +1,12 @@
 package server
 
-import "github.com/zabkeeper/zabkeeper/proto"
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/zabkeeper/zabkeeper/proto"
+)
 
 const (
 	// softOutput is the amount of unsent output at which a connection is neither read nor
@@ -58,6 +64,34 @@ func (c *conn) writeOnce() {
 	if c.waiting {
 		c.room.Signal()
 	}
+}
+
+// awaitWritten waits until what connections have for their clients now is written, or until late. It
+// looks now and then: writers have nobody to tell in all the time that nobody waits.
+func (s *Server) awaitWritten(late <-chan time.Time) {
+	s.mu.Lock()
+	waiting := slices.Collect(maps.Values(s.conns))
+	s.mu.Unlock()
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for {
+		waiting = slices.DeleteFunc(waiting, (*conn).written)
+		if len(waiting) == 0 {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-late:
+			return
+		}
+	}
+}
+
+// written reports whether nothing waits to be written, or never will be.
+func (c *conn) written() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed || len(c.out) == 0 && !c.flushing
 }
 
 // slim gives up the buffers of an idle connection.

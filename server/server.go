@@ -285,8 +285,8 @@ func (s *Server) open(o opening) {
 	s.log.Info().Str("role", o.role).Stringer("zxid", s.Applied().ID).Msg("serving clients")
 }
 
-// Drain waits until everything handed to Commit and Answered before is answered, but not longer than
-// limit. It comes before a StopServing that nothing has gone wrong for.
+// Drain waits until everything handed to Commit and Answered before is answered, and the answers are
+// written, but not longer than limit. It comes before a StopServing that nothing has gone wrong for.
 func (s *Server) Drain(limit time.Duration) {
 	done := make(chan struct{})
 	if !s.applier.push(func(q []work) []work { return append(q, work{do: doCall, call: func() { close(done) }}) }) {
@@ -296,6 +296,7 @@ func (s *Server) Drain(limit time.Duration) {
 	defer late.Stop()
 	select {
 	case <-done:
+		s.awaitWritten(late.C)
 	case <-late.C:
 	}
 }
