@@ -9,12 +9,16 @@ import "fmt"
 func (s *Server) TreeDamaged(err error) { s.call(func() { s.applier.damaged(err) }) }
 
 // TreeDiffers says that the tree does not have the digest that was kept while it changed: either is
-// wrong. correct lets it have the one of its nodes, difference is by how much that is more, without what
-// lies below znode.SystemPath; ok is false if the tree was replaced meanwhile. Then all goes the way of every
-// digest that is not what it should be: the trees of the others decide. It may be called as
-// TreeDamaged; correct is called by the goroutine that installs.
-func (s *Server) TreeDiffers(err error, difference uint64, correct func() (ok bool, err error)) {
-	s.call(func() { s.applier.differs(err, difference, correct) })
+// wrong. difference is by how much that of its nodes is more, without what lies below znode.SystemPath;
+// correct lets the tree have that one. same tells whether it is the same tree still. Then all goes the way of
+// every digest that is not what it should be: the trees of the others decide. It may be called as
+// TreeDamaged; same and correct are called by the goroutine that installs.
+func (s *Server) TreeDiffers(err error, difference uint64, same func() bool, correct func() error) {
+	s.call(func() {
+		if !s.applier.broken && same() {
+			s.applier.differs(err, difference, correct)
+		}
+	})
 }
 
 // call lets the applier do something behind all that waits for it, and returns when that is done, or will never
@@ -49,35 +53,29 @@ func (a *applier) damaged(err error) {
 	a.s.cfg.Repair(why)
 }
 
-func (a *applier) differs(err error, difference uint64, correct func() (bool, error)) {
-	if a.broken {
-		return
-	}
-	if a.s.cfg.Digest && a.s.alone() {
+func (a *applier) differs(found error, difference uint64, correct func() error) {
+	s, st, at := a.s, &a.standing, a.s.Applied().ID
+	if s.cfg.Digest && s.alone() {
 		a.fail(fmt.Errorf("server: %w: %w; restore a backup, or start with digest.enabled=false until the next scrub is done, "+
-			"to go on with the tree as it is", ErrDiverged, err))
+			"to go on with the tree as it is", ErrDiverged, found))
 		return
 	}
-	switch ok, err := correct(); {
-	case err != nil:
+	const what = "the tree of this server does not have the digest that it should have"
+	if s.cfg.Digest {
+		s.log.Error().Stringer("zxid", at).Err(found).Msg(what)
+		s.stats.diverged.Add(1)
+		// Ahead of the correction: a crash in between must not leave a tree that agrees with itself and is trusted.
+		a.suspect("the digest of its tree is not the one that was kept")
+	} else {
+		s.log.Error().Stringer("zxid", at).Err(found).Msg(what + "; digests are off, and it goes on as it is")
+	}
+	if err := correct(); err != nil {
 		a.broken = true // the store has told why
 		return
-	case !ok:
-		return
 	}
-	at := a.s.Applied().ID
-	log := a.s.log.Error().Stringer("zxid", at).Err(err)
-	if !a.s.cfg.Digest {
-		log.Msg("the tree of this server does not have the digest that it should have; digests are off, and it goes on as it is")
-		return
-	}
-	log.Msg("the tree of this server does not have the digest that it should have")
-	st := &a.standing
 	st.version++
 	if st.epoch == at.Epoch() {
 		st.difference, st.since = st.difference+difference, at
 	}
-	a.s.stats.diverged.Add(1)
-	a.suspect("the digest of its tree is not the one that was kept")
 	a.report()
 }

@@ -10,6 +10,8 @@ import (
 
 var errRot = errors.New("a block is not what was written")
 
+func yes() bool { return true }
+
 // A server whose files are damaged serves nobody until its tree is replaced. That its digest, which does not show
 // it, is right in the eyes of the others does not matter; and what is known is asked for once [H-94].
 func TestDamagedFilesAreNotServed(t *testing.T) {
@@ -23,7 +25,7 @@ func TestDamagedFilesAreNotServed(t *testing.T) {
 	w.endEra()
 	doubted.mismatches++
 	// Another server is in doubt without reason: when it is cleared, the leader has ruled on both.
-	doubted.srv.TreeDiffers(errRot, 0, func() (bool, error) { return true, nil })
+	doubted.srv.TreeDiffers(errRot, 0, yes, func() error { return nil })
 	eventually(t, "the doubt is taken back", func() bool {
 		w.endEra()
 		return doubted.srv.Suspended() == ""
@@ -48,12 +50,17 @@ func TestDigestOfTheNodesDiffers(t *testing.T) {
 	good, bad := w.members[0].connect(t), w.members[1]
 	good.create("/node", "", proto.ModePersistent)
 	bad.caughtUp(t)
-	bad.srv.TreeDiffers(errRot, 5, func() (bool, error) { return false, nil })
+	bad.srv.TreeDiffers(errRot, 5, func() bool { return false }, func() error { t.Error("another tree is corrected"); return nil })
 	if bad.srv.Suspended() != "" || bad.srv.Mismatches() != 0 {
 		t.Error("what was found in a tree that is gone counts")
 	}
 	bad.mismatches++
-	bad.srv.TreeDiffers(errRot, 5, func() (bool, error) { return true, nil })
+	bad.srv.TreeDiffers(errRot, 5, yes, func() error {
+		if bad.srv.Suspended() == "" {
+			t.Error("it agrees with itself before it is in doubt")
+		}
+		return nil
+	})
 	if bad.srv.Suspended() == "" || bad.srv.Serving() {
 		t.Error("it serves")
 	}
@@ -76,7 +83,7 @@ func TestDigestOfTheNodesDiffers(t *testing.T) {
 func TestDigestOfTheNodesDiffersUncompared(t *testing.T) {
 	w := newJudged(t, func(c *server.Config) { c.Digest = false })
 	m, corrected := w.members[1], false
-	m.srv.TreeDiffers(errRot, 5, func() (bool, error) { corrected = true; return true, nil })
+	m.srv.TreeDiffers(errRot, 5, yes, func() error { corrected = true; return nil })
 	if !corrected || m.srv.Suspended() != "" {
 		t.Errorf("corrected: %v, suspended: %q", corrected, m.srv.Suspended())
 	}

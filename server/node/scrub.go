@@ -210,7 +210,9 @@ func (n *Node) treeDamaged(err error) {
 	var digest *store.DigestError
 	switch {
 	case errors.As(err, &digest):
-		n.server.TreeDiffers(err, digest.Found-digest.Kept, func() (bool, error) { return n.stores.tree.Correct(digest) })
+		tree := n.stores.tree
+		n.server.TreeDiffers(err, digest.Found-digest.Kept,
+			func() bool { return tree.Holds(digest) }, func() error { return tree.Correct(digest) })
 	case errors.Is(err, disk.ErrDamaged):
 		n.server.TreeDamaged(err)
 	default:

@@ -129,25 +129,28 @@ func (s *Snapshot) compare(a *audit) error {
 	return fmt.Errorf("counters say %+v, the nodes say %+v", s.totals, a.totals)
 }
 
-// Correct lets the tree have the digest that its nodes have, as Scrub has found it. What was installed
-// since has moved both alike. It returns false, and does nothing, if the tree was replaced since. The
-// goroutine that installs calls it.
-func (s *Store) Correct(e *DigestError) (bool, error) {
+// Holds reports whether the tree is the one that e is about. The goroutine that installs calls it.
+func (s *Store) Holds(e *DigestError) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return e.generation == s.origin.generation
+}
+
+// Correct lets the tree, which Holds e, have the digest that its nodes have, as Scrub has found it. What
+// was installed since has moved both alike. The goroutine that installs calls it.
+func (s *Store) Correct(e *DigestError) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.refusal(); err != nil {
-		return false, err
-	}
-	if e.generation != s.origin.generation {
-		return false, nil
+		return err
 	}
 	totals := *s.totals.Load()
 	totals.Digest += e.Found - e.Kept + e.systemDelta
 	if err := s.commit(&totals); err != nil {
-		return false, s.fault("correct the digest", err)
+		return s.fault("correct the digest", err)
 	}
 	s.system += e.systemDelta
-	return true, nil
+	return nil
 }
 
 // each calls visit with every record of the snapshot but the meta column's. stopped is the error of pace
