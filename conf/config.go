@@ -38,6 +38,9 @@ type Config struct {
 	// ballast is a file that is given back when the disk is full, 0 for none.
 	DiskReserveMb, DiskBallastMb int
 
+	// AcceptOlderCopies counts servers that have less than the others know them to have had.
+	AcceptOlderCopies bool
+
 	// Scrub: how often everything on the disks is read and checked, 0 for never, and how many MiB a second
 	// are read then.
 	ScrubInterval    time.Duration

@@ -123,6 +123,7 @@ func storageKeys() []key {
 		number("diskBallastMb", "64", 0, maxCacheMb, func(c *Config) *int { return &c.DiskBallastMb }),
 		hours("scrubIntervalHours", "24", maxScrubHours, func(c *Config) *time.Duration { return &c.ScrubInterval }),
 		number("scrubMbPerSecond", "8", 1, maxCacheMb, func(c *Config) *int { return &c.ScrubMbPerSecond }),
+		yesNo("acceptOlderCopies", "no", func(c *Config) *bool { return &c.AcceptOlderCopies }),
 		yesNo("forceSync", "yes", func(c *Config) *bool { return &c.ForceSync }),
 		millis("fsync.warningthresholdms", "1000", 0, func(c *Config) *time.Duration { return &c.FsyncWarning }).yet(),
 		loose("datadir.autocreate", "true", func(c *Config) *bool { return &c.DataDirAutocreate }),

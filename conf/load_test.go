@@ -63,8 +63,8 @@ func TestDefaults(t *testing.T) {
 	if want := "5s 3 200ms 1m0s false false"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	got = fmt.Sprint(c.NodeCacheMb, c.BlockCacheMb, c.DiskReserveMb, c.DiskBallastMb, c.ScrubInterval, c.ScrubMbPerSecond)
-	if want := "16 16 256 64 24h0m0s 8"; got != want {
+	got = fmt.Sprint(c.NodeCacheMb, c.BlockCacheMb, c.DiskReserveMb, c.DiskBallastMb, c.ScrubInterval, c.ScrubMbPerSecond, c.AcceptOlderCopies)
+	if want := "16 16 256 64 24h0m0s 8 false"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	if len(c.Notices) != 0 || len(c.Unknown) != 0 {
@@ -76,7 +76,7 @@ func TestEveryHonouredKey(t *testing.T) {
 	c := mustLoad(t, strings.Join([]string{
 		"tickTime=100", "initLimit=7", "syncLimit=3", "connectToLearnerMasterLimit=2", "dataDir=/d", "dataLogDir=/l",
 		"datadir.autocreate=false", "db.autocreate=false", "snapCount=10", "commitLogCount=20", "scrubIntervalHours=168",
-		"scrubMbPerSecond=3", "fsync.warningthresholdms=30",
+		"scrubMbPerSecond=3", "acceptOlderCopies=yes", "fsync.warningthresholdms=30",
 		"clientPort=1", "clientPortAddress=[::1]", "clientPortListenBacklog=9", "maxClientCnxns=-1", "maxCnxns=8",
 		"minSessionTimeout=50", "maxSessionTimeout=60", "nio.sessionlessCnxnTimeout=70", "clientTcpKeepAlive=false",
 		"jute.maxbuffer=0x400000", "globalOutstandingLimit=11", "readonlymode.enabled=TRUE", "4lw.commands.whitelist= ruok, wchp ,",
@@ -87,8 +87,8 @@ func TestEveryHonouredKey(t *testing.T) {
 		"server.1=a:2:3|b:2:3", "server.2=c:2:3:observer;[::1]:1",
 	}, "\n"), files{"/d/myid": "2\n"})
 	got := fmt.Sprint(c.TickTime, c.InitLimit, c.SyncLimit, c.ConnectLimit, c.DataDir, c.DataLogDir, c.DataDirAutocreate, c.DBAutocreate,
-		c.SnapCount, c.CommitLogCount, c.ScrubInterval, c.ScrubMbPerSecond, c.FsyncWarning, c.Client, c.ListenBacklog, c.MaxClientCnxns, c.MaxCnxns)
-	if want := "100ms 7 3 2/d/lfalse false 10 20 168h0m0s 3 30ms [::1]:1 9 0 8"; got != want {
+		c.SnapCount, c.CommitLogCount, c.ScrubInterval, c.ScrubMbPerSecond, c.AcceptOlderCopies, c.FsyncWarning, c.Client, c.ListenBacklog, c.MaxClientCnxns, c.MaxCnxns)
+	if want := "100ms 7 3 2/d/lfalse false 10 20 168h0m0s 3 true 30ms [::1]:1 9 0 8"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	got = fmt.Sprint(c.MinSessionTimeout, c.MaxSessionTimeout, c.SessionlessTimeout, c.ClientTCPKeepAlive, c.JuteMaxBuffer,

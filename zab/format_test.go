@@ -67,7 +67,11 @@ func formatMessage(m zab.Message) string {
 func formatKnown(known []zab.Known) string {
 	var parts []string
 	for _, k := range known {
-		parts = append(parts, fmt.Sprintf("%v:%v", k.SID, k.Incarnation))
+		text := fmt.Sprintf("%v:%v", k.SID, k.Incarnation)
+		if k.Acked != 0 {
+			text += fmt.Sprintf(":%v", k.Acked)
+		}
+		parts = append(parts, text)
 	}
 	return strings.Join(parts, ",")
 }

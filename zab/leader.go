@@ -133,7 +133,9 @@ func Lead(cfg Config) *Leader {
 		l.stop("the history of this server must not be trusted")
 	default:
 		*l.me = voter{sid: cfg.Self, life: d.Incarnation, trusted: true}
-		l.fixEpoch()
+		if !l.hasLost() {
+			l.fixEpoch()
+		}
 	}
 	l.assert()
 	return l

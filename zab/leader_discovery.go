@@ -129,16 +129,22 @@ func (l *Leader) onAckEpoch(p *link, m Message) {
 		return
 	case m.Untrusted && p.voter != nil:
 		p.voter.distrust()
-	case p.counts() && last < p.voter.acked:
-		l.event(EventDivergence, p.sid, last, fmt.Sprintf("has lost what it acknowledged up to %v", p.voter.acked))
-		p.voter.distrust()
-		l.rolledBack = append(l.rolledBack, Known{SID: p.sid, Incarnation: p.life})
+	}
+	p.history = m.History
+	newer := l.newer(p, m)
+	if l.phase == Discovery {
+		p.promised = m.Fresh && !newer
+		if l.hear(m.Known); l.phase == Stopped {
+			return
+		}
+	}
+	if p.counts() {
+		if acked := max(p.voter.acked, l.lost(p.sid, p.life, last)); last < acked {
+			l.rollBack(p, acked)
+		}
 	}
 	if l.phase == Discovery {
 		d := &l.cfg.Durable
-		newer := l.newer(p, m)
-		p.promised = m.Fresh && !newer
-		l.hear(m.Known)
 		if newer && m.Fresh && p.counts() {
 			l.drop(p, fmt.Sprintf("its history (%d, %v) is newer than (%d, %v)", m.Current, last, d.Current, d.History.Last().ID))
 			return
@@ -147,7 +153,7 @@ func (l *Leader) onAckEpoch(p *link, m Message) {
 			p.voter.promised = p.voter.promised || p.promised
 		}
 	}
-	p.state, p.history = linkPromised, m.History
+	p.state = linkPromised
 	p.needSnap = m.NeedSnap || m.Untrusted && last != 0
 	if l.phase == Discovery {
 		l.begin()

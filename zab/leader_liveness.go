@@ -29,6 +29,9 @@ func (l *Leader) Tick() {
 	if l.phase == Broadcast && (l.lostQuorum() || l.handedOver() || l.diskStuck()) {
 		return
 	}
+	if l.phase == Broadcast {
+		l.noteAcked()
+	}
 	l.ping()
 	l.assert()
 }

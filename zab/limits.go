@@ -30,6 +30,10 @@ type Config struct {
 	// speaks against them.
 	Distrusted quorum.Set
 
+	// AcceptOlder counts voters that have less than they are known to have acknowledged: copies of a quorum
+	// of servers, made one after the other, were put back after the loss of an ensemble.
+	AcceptOlder bool
+
 	// Heard is the highest epoch that this server knows anybody to have promised, in an
 	// earlier role; a leader begins above it.
 	Heard zxid.Epoch

@@ -17,10 +17,10 @@ import (
 // script runs the commands of one file of testdata. Every command ends with each server, by
 // sid, working off what it wants; that is the output.
 //
-//	new voters=(1,2,3) observers=(4) [groups=(1+2+3,4+5*2)] [init= sync= window= maxdiff= stage= out= handover= durable versioned]
+//	new voters=(1,2,3) observers=(4) [groups=(1+2+3,4+5*2)] [init= sync= window= maxdiff= stage= out= handover= durable versioned older]
 //	join 4 voters=(1,2,3,4) observers=(5)    another server, with this file
-//	disk 1 [log=(1:3,2:2)] [base=1:2] [fork] [current=] [promise=] [to=] [committed=1:3] [cluster=] [known=(2:9:1)] [untrusted]
-//	    known are servers, their lives, and which note of epoch 1 says so
+//	disk 1 [log=(1:3,2:2)] [base=1:2] [fork] [current=] [promise=] [to=] [committed=1:3] [cluster=] [known=(2:9:1:7)] [untrusted]
+//	    known are servers, their lives, which note of epoch 1 says so, and up to where of epoch 1 they had acknowledged
 //	lead 1 | follow 2 leader=1
 //	deliver 2->1 [n=]     messages of the link in one direction, all by default
 //	persist 1 [n=]        steps become durable
@@ -83,7 +83,7 @@ func (s *script) create(t *testing.T, td *datadriven.TestData) {
 	s.f = &fuzz{world: newWorld(t, ensemble(a.sids("voters"), a.sids("observers"), a.groups()...))}
 	s.f.trace = func(format string, args ...any) { fmt.Fprintf(&s.out, format+"\n", args...) }
 	s.f.cfg = zab.Config{
-		InitTicks: a.num("init", 20), SyncTicks: a.num("sync", 10), DeliverDurable: a.has("durable"), Versioned: a.has("versioned"),
+		InitTicks: a.num("init", 20), SyncTicks: a.num("sync", 10), DeliverDurable: a.has("durable"), Versioned: a.has("versioned"), AcceptOlder: a.has("older"),
 		Limits: zab.Limits{
 			WindowEntries: a.num("window", 0), MaxDiff: a.num("maxdiff", 0), StageBytes: a.num("stage", 0), UnsyncedBytes: a.num("unsynced", 0),
 			Outstanding: a.num("out", 0), HandOver: zxid.Counter(a.num("handover", 0)),
@@ -281,12 +281,13 @@ func (s *script) disk(a *scriptArgs) {
 	d.cluster = quorum.ClusterID{byte(a.num("cluster", 0))}
 	d.untrusted = a.has("untrusted")
 	for _, v := range a.vals("known") {
-		var sid, life, note int
-		if n, err := fmt.Sscanf(v, "%d:%d:%d", &sid, &life, &note); n < 2 {
+		var sid, life, note, acked int
+		if n, err := fmt.Sscanf(v, "%d:%d:%d:%d", &sid, &life, &note, &acked); n < 2 {
 			a.t.Fatalf("%s: %v", a.td.Pos, err)
 		}
 		d.known = append(d.known, zab.Known{
 			SID: quorum.SID(sid), Incarnation: quorum.Incarnation{byte(sid), byte(life)}, Noted: zxid.Make(1, zxid.Counter(note)),
+			Acked: zxid.Make(min(zxid.Epoch(acked), 1), zxid.Counter(acked)),
 		})
 	}
 	if v := a.sids("voters"); len(v) > 0 {

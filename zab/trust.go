@@ -26,6 +26,10 @@ import (
 //
 // A voter that nobody remembers counts at once (design "Empty, wiped and duplicated
 // members"; hazards H-39, H-40, H-41).
+//
+// An older copy of a store has the incarnation of the store that it replaces, and is as dangerous as an empty
+// one. So the leader notes, from time to time, how much of the committed history each voter has acknowledged. Who
+// comes with less has lost it, whichever epoch that was in, and is not counted.
 
 // meet starts to listen to one incarnation of a voter. What another one has promised
 // or acknowledged is void.
@@ -56,11 +60,16 @@ func (l *Leader) hear(told []Known) {
 		return
 	}
 	l.setKnown(merged)
+	if l.hasLost() {
+		return
+	}
 	for _, v := range l.voters {
 		p := l.link(v.sid)
 		life, ok := lookupKnown(l.known, v.sid)
 		switch {
 		case v == l.me || !ok || v.life.IsZero():
+		case v.trusted && p != nil && p.voter == v && p.state >= linkPromised && l.lost(v.sid, v.life, p.history.Last().ID) != 0:
+			l.rollBack(p, l.lost(v.sid, v.life, p.history.Last().ID))
 		case v.trusted && v.life != life:
 			l.event(EventRefused, v.sid, 0, "no longer counted: another incarnation is remembered")
 			v.distrust()
@@ -120,12 +129,60 @@ func (l *Leader) noted(sid quorum.SID) quorum.Set {
 	})
 }
 
+// noteTicks is how often it is noted what the voters have acknowledged, in ticks: often enough that no copy of
+// a store is as young, and seldom enough to cost nothing.
+const noteTicks = 20
+
+// noteAcked notes how much of the committed history each voter has.
+func (l *Leader) noteAcked() {
+	if l.now%noteTicks != 0 {
+		return
+	}
+	for _, v := range l.voters {
+		if v.trusted && v.accepted && !v.life.IsZero() {
+			l.remember(Known{SID: v.sid, Incarnation: v.life, Acked: min(v.acked, l.committed)})
+		}
+	}
+	l.spread()
+}
+
+// lost returns how much of the committed history an incarnation is known to have had, if its history does not
+// reach that far, or else 0.
+func (l *Leader) lost(sid quorum.SID, life quorum.Incarnation, last zxid.ID) zxid.ID {
+	i, found := findKnown(l.known, sid)
+	if !found || life.IsZero() || l.cfg.AcceptOlder || l.known[i].Incarnation != life || last >= l.known[i].Acked {
+		return 0
+	}
+	return l.known[i].Acked
+}
+
+// hasLost ends the role if this server itself has lost what it acknowledged.
+func (l *Leader) hasLost() bool {
+	last := l.initial.Last().ID
+	acked := l.lost(l.self, l.me.life, last)
+	if acked == 0 {
+		return false
+	}
+	l.event(EventDivergence, l.self, last, fmt.Sprintf("this server has lost what it acknowledged up to %v: its directories hold an older copy", acked))
+	l.stop("the history of this server must not be trusted")
+	return true
+}
+
+// rollBack stops counting a voter that has lost what it acknowledged up to acked.
+func (l *Leader) rollBack(p *link, acked zxid.ID) {
+	l.event(EventDivergence, p.sid, p.history.Last().ID, fmt.Sprintf("has lost what it acknowledged up to %v", acked))
+	p.voter.distrust()
+	l.rolledBack = append(l.rolledBack, Known{SID: p.sid, Incarnation: p.life})
+}
+
 // remember notes an incarnation, durably and for the learners. Only the leader of an
 // established epoch has something to note.
 func (l *Leader) remember(k Known) {
 	i, found := findKnown(l.known, k.SID)
 	if found && l.known[i].Incarnation == k.Incarnation && l.known[i].Gone == k.Gone {
-		return
+		if k.Acked <= l.known[i].Acked {
+			return
+		}
 	}
 	l.notes++
 	k.Noted = zxid.Make(l.epoch, l.notes)

@@ -135,6 +135,9 @@ type Known struct {
 	// Noted orders what was ever known under one id: the epoch whose leader noted it, and how
 	// many notes it had made. Of two notes the later is true, whoever still has the other.
 	Noted zxid.ID
+	// Acked is how far the incarnation had acknowledged committed history when it was noted. It cannot have less
+	// ever again, unless somebody has put an older copy of its store in place.
+	Acked zxid.ID
 }
 
 // Durable is what a server's disk says when a role starts.

@@ -45,6 +45,24 @@ var election = []Mutant{
 		Killers: []Trial{{Suite: "zab"}},
 	},
 	{
+		Name: "older-copy-counts", Bug: "a voter on an older copy of its disk counts under the next leader",
+		IDs:     []string{"H-41"},
+		Edits:   []Edit{{"zab/trust.go", `last >= l.known[i].Acked`, `l.known[i].Acked >= 0`}},
+		Killers: []Trial{{Suite: "zab"}, {Suite: "peer"}},
+	},
+	{
+		Name: "adopted-is-doubted", Bug: "who was away when a new store was adopted never believes it",
+		IDs:     []string{"H-40"},
+		Edits:   []Edit{{"zab/types.go", `&& noted <= d.Known[i].Noted`, `&& noted >= 0`}},
+		Killers: []Trial{{Suite: "peer"}},
+	},
+	{
+		Name: "no-hearsay", Bug: "nobody votes for a server that only a pending configuration makes a voter, without having seen that",
+		IDs:     []string{"H-82"},
+		Edits:   []Edit{{"fle/step.go", "	m.hearOf(n.Pending)\n", ""}},
+		Killers: []Trial{{Suite: "fle"}, {Suite: "peer"}},
+	},
+	{
 		Name: "ghost-leader", Bug: "followers of a dead leader are believed without its own word",
 		IDs:     []string{"H-42", "ZK-975"},
 		Edits:   []Edit{{"fle/vote.go", `return ok && b.state == Leading`, `return ok || b.state != Leading`}},

@@ -56,7 +56,7 @@ var epochs = []Mutant{
 	{
 		Name: "rolled-back-counts", Bug: "a voter that comes back with less than it acknowledged is counted on",
 		IDs:     []string{"H-41", "I11"},
-		Edits:   []Edit{{"zab/leader_discovery.go", `case p.counts() && last < p.voter.acked:`, `case p.counts() && last > p.voter.acked && last < 0:`}},
+		Edits:   []Edit{{"zab/leader_discovery.go", `acked := max(p.voter.acked, l.lost(p.sid, p.life, last)); last < acked`, `acked := l.lost(p.sid, p.life, last); last < acked`}},
 		Killers: []Trial{{Suite: "zab"}},
 	},
 	{

@@ -182,8 +182,21 @@ func (a *act) rot() {
 	if force.ensemble.Verifier().HasQuorum(quorum.SetOf(v.sid)) || !v.knows(force) {
 		return
 	}
+	for _, w := range a.servers {
+		if w.proc.alive() && w.proc.members.Pending() {
+			return
+		}
+	}
 	a.note(FaultRot, v, "")
 	v.proc.app.rots = true
+}
+
+// rottenDecides reports whether a server whose tree is wrong, or about to be, would decide alone what is right
+// in an ensemble: nobody could find that out, and no change to such an ensemble is played.
+func (s *simulation) rottenDecides(e *quorum.Ensemble) bool {
+	return slices.ContainsFunc(s.servers, func(v *server) bool {
+		return (v.disk.tainted || v.proc.alive() && v.proc.app.rots) && e.Verifier().HasQuorum(quorum.SetOf(v.sid))
+	})
 }
 
 // spoil flips a bit of what a transaction writes, if it writes something to a node that the digests cover:

@@ -173,6 +173,9 @@ func (t *tenure) nextEnsemble(w *planning) (*quorum.Ensemble, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.p.s.rottenDecides(next) {
+		return nil, zab.ErrNewConfigNoQuorum
+	}
 	return next, t.leader.CheckReconfig(next)
 }
 

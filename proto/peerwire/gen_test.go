@@ -98,7 +98,7 @@ func genKnown() *rapid.Generator[[]zab.Known] {
 		for sid := range set.All() {
 			out = append(out, zab.Known{
 				SID: sid, Incarnation: genID16().Draw(t, "incarnation"), Gone: rapid.Bool().Draw(t, "gone"),
-				Noted: max(genZxid().Draw(t, "noted"), 0),
+				Noted: max(genZxid().Draw(t, "noted"), 0), Acked: max(genZxid().Draw(t, "acked"), 0),
 			})
 		}
 		return out
@@ -225,7 +225,7 @@ func messagePB(m *zab.Message) *zabpb.Message {
 	}
 	for _, k := range m.Known {
 		pb.Known = append(pb.Known, &zabpb.Known{
-			Sid: int32(k.SID), Incarnation: id16PB(k.Incarnation), Gone: k.Gone, Noted: int64(k.Noted),
+			Sid: int32(k.SID), Incarnation: id16PB(k.Incarnation), Gone: k.Gone, Noted: int64(k.Noted), Acked: int64(k.Acked),
 		})
 	}
 	pb.Proposed, pb.Activate, pb.Designated = configurationPB(m.Proposed), m.Activate, int32(m.Designated)

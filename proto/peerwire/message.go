@@ -75,12 +75,13 @@ func appendIdentity(dst []byte, m *zab.Message) []byte {
 	dst = appendSummary(dst, 18, &m.History)
 	for _, k := range m.Known {
 		n := sizeUint(1, zigzag(k.SID)) + sizeID16(2, k.Incarnation) +
-			sizeUint(3, protowire.EncodeBool(k.Gone)) + sizeFixed(4, uint64(k.Noted))
+			sizeUint(3, protowire.EncodeBool(k.Gone)) + sizeFixed(4, uint64(k.Noted)) + sizeFixed(5, uint64(k.Acked))
 		dst = appendHead(dst, 19, n)
 		dst = appendSID(dst, 1, k.SID)
 		dst = appendID16(dst, 2, k.Incarnation)
 		dst = appendBool(dst, 3, k.Gone)
 		dst = appendFixed(dst, 4, uint64(k.Noted))
+		dst = appendFixed(dst, 5, uint64(k.Acked))
 	}
 	return appendReconfig(dst, m)
 }
@@ -236,7 +237,7 @@ func (r *reader) check(m *zab.Message) {
 		last = id
 	}
 	for i := range m.Known {
-		if m.Known[i].Noted < 0 {
+		if m.Known[i].Noted < 0 || m.Known[i].Acked < 0 {
 			r.fail("a note before all others")
 			return
 		}
@@ -347,6 +348,8 @@ func (r *reader) known() zab.Known {
 			k.Gone = sub.bool()
 		case 4:
 			k.Noted = zxid.ID(sub.fixed())
+		case 5:
+			k.Acked = zxid.ID(sub.fixed())
 		default:
 			sub.skip()
 		}

@@ -1072,7 +1072,9 @@ type Known struct {
 	// gone: it is no voter any more.
 	Gone bool `protobuf:"varint,3,opt,name=gone,proto3" json:"gone,omitempty"`
 	// noted orders what was ever known of one server.
-	Noted         int64 `protobuf:"fixed64,4,opt,name=noted,proto3" json:"noted,omitempty"`
+	Noted int64 `protobuf:"fixed64,4,opt,name=noted,proto3" json:"noted,omitempty"`
+	// acked: how far it had acknowledged committed history when that was noted.
+	Acked         int64 `protobuf:"fixed64,5,opt,name=acked,proto3" json:"acked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1131,6 +1133,13 @@ func (x *Known) GetGone() bool {
 func (x *Known) GetNoted() int64 {
 	if x != nil {
 		return x.Noted
+	}
+	return 0
+}
+
+func (x *Known) GetAcked() int64 {
+	if x != nil {
+		return x.Acked
 	}
 	return 0
 }
@@ -1209,12 +1218,13 @@ const file_peer_proto_rawDesc = "" +
 	"\x04hash\x18\x03 \x01(\x06R\x04hash\"c\n" +
 	"\aSummary\x12,\n" +
 	"\x04base\x18\x01 \x01(\v2\x18.zabkeeper.peer.v1.PointR\x04base\x12*\n" +
-	"\x04runs\x18\x02 \x03(\v2\x16.zabkeeper.peer.v1.RunR\x04runs\"e\n" +
+	"\x04runs\x18\x02 \x03(\v2\x16.zabkeeper.peer.v1.RunR\x04runs\"{\n" +
 	"\x05Known\x12\x10\n" +
 	"\x03sid\x18\x01 \x01(\x11R\x03sid\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\fR\vincarnation\x12\x12\n" +
 	"\x04gone\x18\x03 \x01(\bR\x04gone\x12\x14\n" +
-	"\x05noted\x18\x04 \x01(\x10R\x05noted*M\n" +
+	"\x05noted\x18\x04 \x01(\x10R\x05noted\x12\x14\n" +
+	"\x05acked\x18\x05 \x01(\x10R\x05acked*M\n" +
 	"\aChannel\x12\x17\n" +
 	"\x13CHANNEL_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10CHANNEL_ELECTION\x10\x01\x12\x13\n" +

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/zabkeeper/zabkeeper/fle"
 	"github.com/zabkeeper/zabkeeper/quorum"
 	"github.com/zabkeeper/zabkeeper/zab"
@@ -75,6 +77,55 @@ func TestWipedStoreIsNotBelieved(t *testing.T) {
 		w.leader()
 		for _, m := range w.all() {
 			m.awaitTexts("before")
+		}
+	})
+}
+
+// An older copy of a disk, put back while nobody leads, counts in nothing: what it acknowledged since may be missing
+// at the others who are left, here "lost". All that was noted of it before says so (hazard H-41).
+func TestOlderCopyIsNotCounted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := startAll(t, 1, 2, 3)
+		w.leader().submit("before")
+		behind, restored, whole := w.members[1], w.members[2], w.members[3]
+		for _, m := range w.all() {
+			m.awaitTexts("before")
+		}
+		restored.stop()
+		disk, tree := restored.disk.CrashClone(vfs.CrashCloneCfg{}), restored.list.image()
+		restored.start()
+		w.leader().submit("noted")
+		for _, m := range w.all() {
+			m.awaitTexts("before", "noted")
+		}
+		noted := behind.log.Durable().History.Last().ID
+		eventually(t, "it is noted what the server has", func() error {
+			for _, k := range behind.log.Durable().Known {
+				if k.SID == 2 && k.Acked >= noted {
+					return nil
+				}
+			}
+			return fmt.Errorf("known is %v, want %v", behind.log.Durable().Known, noted)
+		})
+		behind.stop()
+		w.leader().submit("lost")
+		restored.awaitTexts("before", "noted", "lost")
+		restored.stop()
+		whole.stop()
+
+		restored.disk, restored.list = disk, &list{sid: 2, mistake: t.Errorf, disk: tree}
+		restored.start()
+		behind.start()
+		pass(time.Minute)
+		for _, m := range []*member{behind, restored} {
+			if s := m.peer.Status(); s.Phase == zab.Broadcast {
+				t.Errorf("server %v is %v, though what was committed is missing", m.sid, s.State)
+			}
+		}
+		whole.start()
+		w.leader().submit("after")
+		for _, m := range w.all() {
+			m.awaitTexts("before", "noted", "lost", "after")
 		}
 	})
 }

@@ -137,6 +137,8 @@ type Config struct {
 	// Membership is what this server's files say. What the log holds counts instead as long as
 	// its committed configuration is not older.
 	Membership quorum.Membership
+	// AcceptOlder is zab.Config.AcceptOlder.
+	AcceptOlder bool
 	// Reconfigurable says that the ensemble may change while it lives (reconfigEnabled): its
 	// configurations get versions, and newer ones are learnt from other servers.
 	Reconfigurable bool

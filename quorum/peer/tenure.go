@@ -119,14 +119,15 @@ func (t *tenure) takeRole() {
 	p := t.p
 	d := p.cfg.Log.Durable()
 	cfg := zab.Config{
-		Self:       p.cfg.Self,
-		Membership: p.members,
-		Versioned:  p.cfg.Reconfigurable,
-		Durable:    d,
-		InitTicks:  2 * p.cfg.InitLimit,
-		SyncTicks:  2 * p.cfg.SyncLimit,
-		NeedSnap:   p.needSnap || p.spoilt,
-		Heard:      p.heard,
+		Self:        p.cfg.Self,
+		Membership:  p.members,
+		Versioned:   p.cfg.Reconfigurable,
+		AcceptOlder: p.cfg.AcceptOlder,
+		Durable:     d,
+		InitTicks:   2 * p.cfg.InitLimit,
+		SyncTicks:   2 * p.cfg.SyncLimit,
+		NeedSnap:    p.needSnap || p.spoilt,
+		Heard:       p.heard,
 		// The tree is flushed at times of its own; what it holds must be in the log already.
 		DeliverDurable: true,
 		Limits:         p.cfg.Limits,

@@ -41,7 +41,7 @@
 //	'm' | 'i'  identity              ->  sid i16 (-1: standalone) | incarnation 16 | cluster 16
 //	'm' | 'e'  epochs                ->  accepted u32 | its leader i16 | current u32
 //	'm' | 'h'  history               ->  generation u32 | base zxid u64, hash u64 | committed u64 | flags u8 (1: untrusted)
-//	'm' | 'k'  known incarnations    ->  (sid i16 | flags u8 (1: gone) | incarnation 16 | noted u64)*, ascending
+//	'm' | 'k'  known incarnations    ->  (sid i16 | flags u8 (1: gone, 2: acked) | incarnation 16 | noted u64 | [acked u64])*, ascending
 //	'm' | 'c'  configurations, if any ->  version u64 | length u16 | text | (version u64 | text of one that is pending)
 //	'm' | 'r'  reserved, if any      ->  number u64, of sessions
 //	'm' | 's'  intent, if any        ->  zxid u64 | hash u64

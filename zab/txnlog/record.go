@@ -268,8 +268,10 @@ func parsePoint(f []byte) zxid.Point {
 }
 
 const (
-	knownLen = 2 + 1 + 16 + 8
-	flagGone = 1
+	knownLen  = 2 + 1 + 16 + 8
+	ackedLen  = 8 // behind it, with flagAcked
+	flagGone  = 1
+	flagAcked = 2
 )
 
 func encodeKnown(known []zab.Known) []byte {
@@ -280,8 +282,14 @@ func encodeKnown(known []zab.Known) []byte {
 		if k.Gone {
 			flags |= flagGone
 		}
+		if k.Acked != 0 {
+			flags |= flagAcked
+		}
 		f = append(append(f, flags), k.Incarnation[:]...)
 		f = binary.BigEndian.AppendUint64(f, uint64(k.Noted))
+		if k.Acked != 0 {
+			f = binary.BigEndian.AppendUint64(f, uint64(k.Acked))
+		}
 	}
 	return seal(kindKnown, f)
 }
@@ -291,21 +299,25 @@ func decodeKnown(r []byte) ([]zab.Known, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(f)%knownLen != 0 {
-		return nil, fmt.Errorf("%w: known incarnations: %d bytes", errRecord, len(f))
-	}
 	var known []zab.Known
 	last := quorum.None
-	for ; len(f) > 0; f = f[knownLen:] {
+	for len(f) > 0 {
+		if len(f) < knownLen || f[2]&flagAcked != 0 && len(f) < knownLen+ackedLen {
+			return nil, fmt.Errorf("%w: known incarnations: %d bytes left", errRecord, len(f))
+		}
 		k := zab.Known{
 			SID: quorum.SID(binary.BigEndian.Uint16(f)), Gone: f[2]&flagGone != 0,
 			Noted: zxid.ID(binary.BigEndian.Uint64(f[19:])),
 		}
 		copy(k.Incarnation[:], f[3:])
-		if k.SID <= last || k.SID > quorum.MaxSID || f[2]&^flagGone != 0 || k.Noted < 0 {
+		flags, rest := f[2], f[knownLen:]
+		if flags&flagAcked != 0 {
+			k.Acked, rest = zxid.ID(binary.BigEndian.Uint64(rest)), rest[ackedLen:]
+		}
+		if k.SID <= last || k.SID > quorum.MaxSID || flags&^(flagGone|flagAcked) != 0 || k.Noted < 0 || k.Acked < 0 {
 			return nil, fmt.Errorf("%w: known incarnations: server %d after %d", errRecord, k.SID, last)
 		}
-		last = k.SID
+		last, f = k.SID, rest
 		known = append(known, k)
 	}
 	return known, nil

@@ -20,7 +20,7 @@ func samples() map[kind]struct {
 	id := identity{sid: 7, incarnation: quorum.Incarnation{1, 2}, cluster: quorum.ClusterID{3}}
 	ep := epochs{promise: zab.Promise{Epoch: 5, Leader: 2}, current: 4}
 	hi := history{gen: 3, base: zxid.Point{ID: zxid.Make(2, 9), Hash: 1 << 63}, committed: zxid.Make(2, 11), untrusted: true}
-	kn := []zab.Known{{SID: 0, Incarnation: quorum.Incarnation{1}, Noted: zxid.Make(3, 1)}, {SID: 255, Gone: true, Noted: 9}}
+	kn := []zab.Known{{SID: 0, Incarnation: quorum.Incarnation{1}, Noted: zxid.Make(3, 1), Acked: zxid.Make(2, 7)}, {SID: 255, Gone: true, Noted: 9}}
 	committed, err := quorum.ParseEnsemble("server.1=a:1:2\nserver.2=b:1:2:observer\nversion=100000000")
 	if err != nil {
 		panic(err)
