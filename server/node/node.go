@@ -239,7 +239,7 @@ func (n *Node) assemble() error {
 	n.peer, err = peer.New(peer.Config{
 		Self: n.sid, Membership: quorum.Stable(n.configured), Reconfigurable: n.conf.ReconfigEnabled && !n.conf.Standalone,
 		AcceptOlder: n.conf.AcceptOlderCopies,
-		Log: history{Log: n.stores.log, strict: n.strict(), alone: n.conf.Standalone}, Transport: carrier,
+		Log:         history{Log: n.stores.log, strict: n.strict(), alone: n.conf.Standalone}, Transport: carrier,
 		StateMachine: n.machine,
 		TickTime:     n.conf.TickTime,
 		InitLimit:    max(n.conf.InitLimit, 1), SyncLimit: max(n.conf.SyncLimit, 1),
