@@ -74,6 +74,27 @@ func (m Membership) SIDs() Set {
 	return m.Committed.SIDs().Or(m.Seen.SIDs())
 }
 
+// Partners returns the servers with which self wants an election connection. Two of which neither votes
+// have nothing to elect between them.
+func (m Membership) Partners(self SID) Set {
+	out := m.SIDs()
+	if !m.Voters().Has(self) {
+		out = out.And(m.Voters())
+	}
+	out.Remove(self)
+	return out
+}
+
+// Learn returns the membership of a server that hears of a newer committed configuration, away from the
+// history that has committed it. What it has seen and is newer still stays so.
+func (m Membership) Learn(committed *Ensemble) Membership {
+	out := Stable(committed)
+	if m.Seen.Version() > committed.Version() {
+		out.Seen = m.Seen
+	}
+	return out
+}
+
 // Member returns the member of that id as the latest configuration describes it that has it.
 func (m Membership) Member(sid SID) (Member, bool) {
 	if m.IsZero() {

@@ -48,3 +48,36 @@ func TestMembershipNeedsBothQuorums(t *testing.T) {
 		}
 	}
 }
+
+func TestMembershipPartners(t *testing.T) {
+	committed := three(t)
+	next, err := committed.Reconfigure(quorum.Change{Joining: member("4", "participant") + "," + member("5", "observer")}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pending := quorum.Membership{Committed: committed, Seen: next.WithVersion(committed.Version() + 1)}
+	for sid, want := range []quorum.Set{
+		1: quorum.SetOf(2, 3, 4, 5), // a voter talks to all
+		4: quorum.SetOf(1, 2, 3, 5), // also one that is to be
+		5: quorum.SetOf(1, 2, 3, 4), // an observer to voters
+		9: quorum.SetOf(1, 2, 3, 4), // a stranger, too
+	} {
+		if got := pending.Partners(quorum.SID(sid)); want != (quorum.Set{}) && got != want {
+			t.Errorf("partners of %d: %v, want %v", sid, got, want)
+		}
+	}
+}
+
+// What is learnt from others is the committed configuration; a newer one that was seen stays pending.
+func TestMembershipLearn(t *testing.T) {
+	old, next := three(t), three(t).WithVersion(three(t).Version()+2)
+	pending := quorum.Membership{Committed: old, Seen: next}
+	between := old.WithVersion(old.Version() + 1)
+	if got := pending.Learn(between); !got.Equal(quorum.Membership{Committed: between, Seen: next}) {
+		t.Errorf("learnt %v, seen %v", got.Committed.Version(), got.Seen.Version())
+	}
+	later := old.WithVersion(next.Version() + 1)
+	if got := pending.Learn(later); !got.Equal(quorum.Stable(later)) {
+		t.Errorf("learnt %v, seen %v", got.Committed.Version(), got.Seen.Version())
+	}
+}

@@ -63,22 +63,12 @@ func (p *process) tell() {
 
 // talk makes the network connect the server with those that m names.
 func (p *process) talk(m quorum.Membership) {
-	p.talks = partners(m, p.sid)
+	p.talks = m.Partners(p.sid)
 	for peer := 1; peer <= p.s.net.n; peer++ {
 		if peer != int(p.sid) {
 			p.s.net.refresh(int(p.sid), peer)
 		}
 	}
-}
-
-// partners returns the servers with which self wants an election connection, as quorum/transport says.
-func partners(m quorum.Membership, self quorum.SID) quorum.Set {
-	out := m.SIDs()
-	if !m.Voters().Has(self) {
-		out = out.And(m.Voters())
-	}
-	out.Remove(self)
-	return out
 }
 
 func describeMembers(m quorum.Membership) string {
@@ -95,10 +85,7 @@ func describeMembers(m quorum.Membership) string {
 // adopt takes over a configuration that another server knows to be committed, as in quorum/peer. Nothing
 // else is on its way to the disk while a server looks for a leader.
 func (p *process) adopt(e *quorum.Ensemble) {
-	m := quorum.Stable(e)
-	if p.members.Seen.Version() > e.Version() {
-		m.Seen = p.members.Seen
-	}
+	m := p.members.Learn(e)
 	j := job{step: &zab.Persist{Token: 1, Membership: m}}
 	if p.disk.failsWrites() && p.disk.breakDown(p, j) {
 		panic(errCrashed)

@@ -51,13 +51,9 @@ func (p *Peer) tell() {
 }
 
 // adopt takes over a configuration that another server knows to be committed, so that this one,
-// which was away, looks for a leader where there may be one (spec zab-and-election 3.7). What was seen here
-// and is newer still stays so.
+// which was away, looks for a leader where there may be one (spec zab-and-election 3.7).
 func (p *Peer) adopt(e *quorum.Ensemble) error {
-	m := quorum.Stable(e)
-	if p.members.Seen.Version() > e.Version() {
-		m.Seen = p.members.Seen
-	}
+	m := p.members.Learn(e)
 	writer, err := p.cfg.Log.NewWriter(func(uint64) {})
 	if err != nil {
 		return fmt.Errorf("peer: open the log for writing: %w", err)

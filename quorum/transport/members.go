@@ -28,7 +28,7 @@ func (t *Transport) SetMembers(m quorum.Membership) {
 // setMembers is SetMembers for a caller that holds mu.
 func (t *Transport) setMembers(m quorum.Membership) {
 	t.members = m
-	talks := partners(m, t.cfg.Self)
+	talks := m.Partners(t.cfg.Self)
 	for sid, v := range t.voices {
 		if !talks.Has(sid) {
 			v.leave()
@@ -70,17 +70,6 @@ func (t *Transport) voiceOf(sid quorum.SID) *voice {
 func (t *Transport) keeps(sid quorum.SID) bool {
 	v := t.voice(sid)
 	return v != nil && v.kept()
-}
-
-// partners returns the servers with which self wants an election connection. Two of which
-// neither votes have nothing to elect between them.
-func partners(m quorum.Membership, self quorum.SID) quorum.Set {
-	out := m.SIDs()
-	if !m.Voters().Has(self) {
-		out = out.And(m.Voters())
-	}
-	out.Remove(self)
-	return out
 }
 
 // addresses returns where a server is to be reached: at the addresses of the newest configuration

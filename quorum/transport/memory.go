@@ -89,7 +89,7 @@ func (h *Memory) Node(cfg Config) (*MemoryNode, error) {
 		return nil, err
 	}
 	return &MemoryNode{
-		hub: h, cfg: cfg, members: cfg.Membership, talks: partners(cfg.Membership, cfg.Self),
+		hub: h, cfg: cfg, members: cfg.Membership, talks: cfg.Membership.Partners(cfg.Self),
 		said: make(map[quorum.SID][]byte), wake: make(chan struct{}, 1),
 	}, nil
 }
@@ -102,7 +102,7 @@ func (n *MemoryNode) SetMembers(m quorum.Membership) {
 	if n.members.Equal(m) {
 		return
 	}
-	n.members, n.talks = m, partners(m, n.cfg.Self)
+	n.members, n.talks = m, m.Partners(n.cfg.Self)
 	h.settle()
 	for sid := range n.said {
 		if !n.talks.Has(sid) && !h.talking[pair(n.cfg.Self, sid)] {
