@@ -47,6 +47,7 @@ func TestNotices(t *testing.T) {
 		{alone + "forceSync=false", "warn: forceSync=false counts as yes: only yes and no are meant here (zoo.cfg:3)"},
 		{alone + "forceSync=no", "warn: forceSync=no: a crash of this machine LOSES acknowledged writes (zoo.cfg:3)"},
 		{alone + "skipACL=yes", "warn: skipACL=yes: every client may do everything (zoo.cfg:3)"},
+		{alone + "acceptOlderCopies=yes", "warn: acceptOlderCopies=yes: servers that have lost what they acknowledged count; it is for one start after backups were restored (zoo.cfg:3)"},
 		{alone + "authProvider.1=org.example.Mine", "warn: org.example.Mine cannot be loaded here: nobody can authenticate by it (zoo.cfg:3)"},
 		{alone + "skipACL=true", "warn: skipACL=true counts as no: only yes and no are meant here (zoo.cfg:3)"},
 		{"dataDir=data\nclientPort=1", "warn: data is relative. Prepend ./ to indicate that you're sure! (zoo.cfg:1)"},

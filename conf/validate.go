@@ -361,6 +361,9 @@ func (c *Config) checkDangers() {
 			c.note(Warn, origin, "forceSync=no is not honoured in an ensemble: every write is synced before it is acknowledged")
 		}
 	}
+	if c.AcceptOlderCopies {
+		c.note(Warn, c.origin("acceptOlderCopies"), "acceptOlderCopies=yes: servers that have lost what they acknowledged count; it is for one start after backups were restored")
+	}
 	if c.SkipACL {
 		c.note(Warn, c.origin("skipACL"), "skipACL=yes: every client may do everything")
 	}
