@@ -163,14 +163,14 @@ func (l *Leader) hasLost() bool {
 	if acked == 0 {
 		return false
 	}
-	l.event(EventDivergence, l.self, last, fmt.Sprintf("this server has lost what it acknowledged up to %v: its directories hold an older copy", acked))
+	l.event(EventDivergence, l.self, last, fmt.Sprintf("this server has lost what it acknowledged up to %v: empty its directories", acked))
 	l.stop("the history of this server must not be trusted")
 	return true
 }
 
 // rollBack stops counting a voter that has lost what it acknowledged up to acked.
 func (l *Leader) rollBack(p *link, acked zxid.ID) {
-	l.event(EventDivergence, p.sid, p.history.Last().ID, fmt.Sprintf("has lost what it acknowledged up to %v", acked))
+	l.event(EventDivergence, p.sid, p.history.Last().ID, fmt.Sprintf("has lost what it acknowledged up to %v and does not count: empty its directories", acked))
 	p.voter.distrust()
 	l.rolledBack = append(l.rolledBack, Known{SID: p.sid, Incarnation: p.life})
 }
