@@ -117,6 +117,7 @@ func (a *applier) close() {
 
 // run is the goroutine.
 func (a *applier) run() {
+	a.remind()
 	var items []work
 	for {
 		a.mu.Lock()

@@ -128,16 +128,16 @@ type Config struct {
 	// server compare it with that of its own tree.
 	Digest bool
 	// Electorate judges whose tree is right when they differ; nil on a standalone server, which ends then.
-	// Repair, which must be set with it, is told that a quorum has another tree than this server: its role
-	// must end, it must not lead, and its tree be replaced, see Server.Replace. It does not block. It
-	// is told again until that is done.
+	// Repair, which must be set with it, is told that a quorum has another tree than this server, or that its
+	// tree is damaged: its role must end, it must not lead, and its tree be replaced, see Server.Replace. It
+	// does not block. It is told again until that is done, and may be called as soon as Run is.
 	Electorate Electorate
 	Repair     func(why string)
-	// Doubt, unless it is nil, is told that the tree is suspect, before anything is installed that may be
-	// wrong, and that it is not any more. It returns when that is durable, and is called by the goroutine that
-	// installs. Doubted is what it was told last: a suspect tree stays so over a restart.
-	Doubt   func(suspect bool)
-	Doubted bool
+	// Doubt, unless it is nil, is told each change of the doubt in the tree: before anything is installed that
+	// may be wrong, and when the tree is right again. It returns when that is durable, and is called by the
+	// goroutine that installs. Doubted is what it was told last: see Doubt.
+	Doubt   func(Doubt)
+	Doubted Doubt
 	// EnforceQuota refuses what would exceed a hard quota and logs soft ones.
 	EnforceQuota bool
 	// AllowWord says whether a four-letter word may be executed. Default: ruok, srvr, stat,

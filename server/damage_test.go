@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 
 	"github.com/zabkeeper/zabkeeper/proto"
@@ -90,5 +91,104 @@ func TestDigestOfTheNodesDiffersUncompared(t *testing.T) {
 	m.srv.TreeDamaged(errRot)
 	if m.srv.Suspended() == "" || m.repairs.Load() != 1 {
 		t.Errorf("damage: suspended: %q, %d repairs", m.srv.Suspended(), m.repairs.Load())
+	}
+}
+
+// remembered returns three judged servers one of which was stopped in doubt, with the notes that it makes, and the
+// number of repairs that it asks for.
+func remembered(t *testing.T, id server.Origin, d server.Doubt, adjust func(*server.Config)) (*twin, <-chan server.Doubt, *atomic.Int32) {
+	t.Helper()
+	notes, repairs := make(chan server.Doubt, 4), new(atomic.Int32)
+	w := newTwin(t, 3, func(c *server.Config) {
+		c.Electorate, c.Repair = majority(3), func(string) {}
+		if c.Self == id {
+			c.Doubt, c.Doubted = func(d server.Doubt) { notes <- d }, d
+			c.Repair = func(string) { repairs.Add(1) }
+		}
+		if adjust != nil {
+			adjust(c)
+		}
+	})
+	return w, notes, repairs
+}
+
+// A server that ended with damaged files asks for another tree as soon as it runs, has a role or not, and is not
+// cleared because its digest is right: with the snapshot it serves, and nothing is noted any more [H-78, H-94].
+func TestDamageIsRemembered(t *testing.T) {
+	for name, adjust := range map[string]func(*server.Config){
+		"judged": nil, "no digests": func(c *server.Config) { c.Digest = false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, notes, repairs := remembered(t, 2, server.Damaged, adjust)
+			bad, c := w.members[1], w.members[0].connect(t)
+			eventually(t, "another tree is asked for", func() bool { return repairs.Load() == 1 })
+			c.create("/node", "", proto.ModePersistent)
+			bad.caughtUp(t)
+			w.endEra()
+			w.endEra()
+			bad.srv.TreeDamaged(errRot) // behind every ruling; it is known
+			if bad.srv.Serving() || bad.srv.Suspended() == "" || repairs.Load() != 1 || len(notes) != 0 {
+				t.Errorf("it serves: %v, %d repairs, %d notes", bad.srv.Serving(), repairs.Load(), len(notes))
+			}
+			bad.srv.StopServing("repair")
+			if err := bad.srv.Replace(func() error { return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if d := <-notes; d != server.NoDoubt {
+				t.Errorf("with another tree it is %v", d)
+			}
+			bad.srv.Serve("follower")
+			eventually(t, "it serves", bad.srv.Serving)
+			bad.connect(t).create("/other", "", proto.ModePersistent)
+		})
+	}
+}
+
+// A damaged server that leads all the same, since nobody else could, asks again: the others have its history then [H-94].
+func TestDamagedLeaderAsksAgain(t *testing.T) {
+	w, _, repairs := remembered(t, 1, server.Damaged, nil)
+	eventually(t, "it asks at its start and as a leader", func() bool { return repairs.Load() == 2 })
+	w.members[1].connect(t).create("/node", "", proto.ModePersistent)
+	w.depose()
+	w.lead(1)
+	w.endEra()
+	if leader := w.members[0]; leader.srv.Serving() || repairs.Load() != 2 {
+		t.Errorf("it serves: %v, %d repairs", leader.srv.Serving(), repairs.Load())
+	}
+}
+
+// Damage is noted over a suspicion, and not the other way round [H-78].
+func TestTheWorstDoubtIsNoted(t *testing.T) {
+	w, notes, _ := remembered(t, 2, server.NoDoubt, nil)
+	bad := w.members[1]
+	for _, want := range []server.Doubt{server.Suspect, server.Damaged} {
+		if want == server.Damaged {
+			bad.srv.TreeDamaged(errRot)
+		}
+		bad.mismatches++
+		bad.srv.TreeDiffers(errRot, 5, yes, func() error { return nil })
+		if len(notes) != 1 {
+			t.Fatalf("%d notes, want that the tree is %v", len(notes), want)
+		}
+		if d := <-notes; d != want {
+			t.Errorf("the tree is %v, want %v", d, want)
+		}
+	}
+}
+
+// Where nobody compares digests a suspect tree is served, and stays noted until there is another one.
+func TestSuspicionWithoutDigests(t *testing.T) {
+	w, notes, repairs := remembered(t, 2, server.Suspect, func(c *server.Config) { c.Digest = false })
+	m := w.members[1]
+	m.connect(t).create("/node", "", proto.ModePersistent)
+	if repairs.Load() != 0 || len(notes) != 0 {
+		t.Errorf("%d repairs, %d notes", repairs.Load(), len(notes))
+	}
+	m.srv.StopServing("a snapshot comes")
+	if err := m.srv.Replace(func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if d := <-notes; d != server.NoDoubt {
+		t.Errorf("with another tree it is %v", d)
 	}
 }

@@ -34,6 +34,8 @@ type standing struct {
 	suspect  bool
 	// damaged says that the tree is wrong whatever its digest is: see TreeDamaged.
 	damaged bool
+	// noted is what outlives this process of it.
+	noted Doubt
 }
 
 // digested reports whether a transaction carries a digest that this version can compare.
@@ -99,10 +101,8 @@ func (a *applier) divergence() (at zxid.ID, expected, actual uint64) {
 
 // suspect keeps the server from serving until it is cleared, and lets the leader know.
 func (a *applier) suspect(why string) {
-	if !a.standing.suspect {
-		a.doubt(true)
-	}
 	a.standing.suspect, a.reports = true, true
+	a.note()
 	a.s.suspend(why)
 }
 
@@ -110,33 +110,15 @@ func (a *applier) suspect(why string) {
 func (a *applier) clear() {
 	a.standing.version++
 	a.standing.accepted, a.standing.suspect = a.standing.difference, false
-	a.doubt(false)
+	a.note()
 	a.s.resume()
 }
 
 // replaced begins anew with another tree.
 func (a *applier) replaced() {
-	if a.standing.suspect {
-		a.doubt(false)
-	}
-	a.standing = standing{version: a.standing.version + 1}
+	a.standing = standing{version: a.standing.version + 1, noted: a.standing.noted}
+	a.note()
 	a.s.resume()
-}
-
-// recall goes on with the suspicion that the server ended with. There may be nothing to compare yet, and what
-// a leader announces begins with its own tree: a wrong one would look right, and be given away.
-func (a *applier) recall() {
-	if a.s.cfg.Doubted {
-		a.standing.suspect, a.reports = true, true
-		a.s.suspend("its tree was in doubt when it was stopped")
-	}
-}
-
-// doubt makes the suspicion outlive this process, or lets it end.
-func (a *applier) doubt(suspect bool) {
-	if a.s.cfg.Doubt != nil {
-		a.s.cfg.Doubt(suspect)
-	}
 }
 
 // alone reports whether this server decides for itself what is right.

@@ -105,24 +105,24 @@ func TestDivergedServerServesNobody(t *testing.T) {
 // A server notes that its tree is suspect before it goes on, and that it is not any more: one that was stopped
 // in doubt is cleared by a quorum with the same tree, and doubted again when it differs [H-78].
 func TestDoubtIsNoted(t *testing.T) {
-	notes := make(chan bool, 4)
+	notes := make(chan server.Doubt, 4)
 	w := newJudged(t, func(c *server.Config) {
 		if c.Self == 2 {
-			c.Doubt, c.Doubted = func(suspect bool) { notes <- suspect }, true
+			c.Doubt, c.Doubted = func(d server.Doubt) { notes <- d }, server.Suspect
 		}
 	})
 	c, doubted := w.members[0].connect(t), w.members[1]
 	c.create("/node", "", proto.ModePersistent)
 	doubted.caughtUp(t)
 	w.endEra()
-	if suspect := <-notes; suspect {
-		t.Error("the tree is doubted once more")
+	if d := <-notes; d != server.NoDoubt {
+		t.Errorf("the tree is %v once more", d)
 	}
 	eventually(t, "it serves", doubted.srv.Serving)
 	w.spoil(doubted)
 	c.must(proto.OpSetData, proto.SetDataRequest{Path: "/node", Version: 0})
-	if suspect := <-notes; !suspect {
-		t.Error("the tree is cleared, and differs")
+	if d := <-notes; d != server.Suspect {
+		t.Errorf("the tree is %v, and differs", d)
 	}
 }
 

@@ -221,7 +221,10 @@ func (s *Server) Lead(epoch zxid.Epoch, first zxid.ID, p Proposer) {
 		panic("server: Lead without StopServing after the last one")
 	}
 	s.applier.push(func(q []work) []work {
-		return append(q, work{do: doCall, call: pr.start})
+		return append(q, work{do: doCall, call: func() {
+			pr.start()
+			s.applier.remind()
+		}})
 	})
 }
 

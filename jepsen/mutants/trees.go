@@ -99,6 +99,18 @@ var trees = []Mutant{
 		Killers: []Trial{{Suite: "server", Run: "DamagedFiles"}},
 	},
 	{
+		Name: "damage-forgotten", Bug: "a restart makes a tree whose files are damaged one like any other",
+		IDs:     []string{"H-94"},
+		Edits:   []Edit{{"server/doubt.go", `	case st.noted == Damaged:`, `	case st.noted > Damaged:`}},
+		Killers: []Trial{{Suite: "server", Run: "DamageIsRemembered"}},
+	},
+	{
+		Name: "doubt-alone", Bug: "a server that is alone serves a tree that it was in doubt of",
+		IDs:     []string{"H-78"},
+		Edits:   []Edit{{"server/node/doubt.go", `judges == nil || judges.Quorum(`, `judges != nil && judges.Quorum(`}},
+		Killers: []Trial{{Suite: "node", Run: "InDoubtAndAlone"}},
+	},
+	{
 		Name: "divergence-served", Bug: "a server whose tree is not the leader's goes on serving",
 		IDs: []string{"H-78"},
 		Edits: []Edit{{

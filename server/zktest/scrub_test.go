@@ -28,7 +28,7 @@ func member(t *testing.T, e *zktest.Ensemble, role fle.State) *zktest.Server {
 // cold makes nodes whose data lie in blob files, on the disks of all servers, and returns their data.
 func cold(t *testing.T, e *zktest.Ensemble) string {
 	t.Helper()
-	conn := e.Connect(t, e.Leader(t))
+	conn := e.Connect(t)
 	defer conn.Close()
 	data := strings.Repeat("what was written", 100)
 	for _, path := range []string{"/node", "/node/a", "/node/b"} {
@@ -134,6 +134,70 @@ func TestScrubFindsAForgedNode(t *testing.T) {
 				if s != bad {
 					mismatches(t, s, 0)
 				}
+			}
+		})
+	}
+}
+
+// A server whose files are found damaged while it is cut off ends before it gets another tree, and forgets
+// nothing: it serves nobody until it has one, though its digest is right, a leader that serves no clients may lead
+// then, and digests may be off [H-78, H-94].
+func TestDamageOutlivesARestart(t *testing.T) {
+	for name, c := range map[string]struct {
+		role fle.State
+		opts []zktest.Option
+		all  bool // the others are restarted, too
+	}{
+		"follower":              {fle.Following, nil, false},
+		"observer":              {fle.Observing, nil, false},
+		"everybody":             {fle.Following, nil, true},
+		"leader serves nobody":  {fle.Following, []zktest.Option{zktest.Set("leaderServes", "no")}, true},
+		"digests are off":       {fle.Following, []zktest.Option{zktest.Set("digest.enabled", "false")}, false},
+		"observer, digests off": {fle.Observing, []zktest.Option{zktest.Set("digest.enabled", "false")}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := zktest.Start(t, 4, append(c.opts, zktest.Observers(1))...)
+			data := cold(t, e)
+			bad := member(t, e, c.role)
+			bad.Stop(t)
+			bad.Restart(t) // writes to the files what is in memory alone
+			e.WaitServing(t)
+			if bad.FlipBits(t, ".blob") == 0 {
+				t.Fatal("there is no blob file")
+			}
+			e.Isolate(bad)
+			if _, err := bad.Node().Verify(t.Context()); err == nil {
+				t.Fatal("the scrub finds nothing")
+			}
+			inDoubt(t, bad)
+			restarted := []*zktest.Server{bad}
+			if c.all {
+				restarted = e.Servers()
+			}
+			for _, s := range restarted {
+				s.Stop(t)
+			}
+			bad.Restart(t)
+			inDoubt(t, bad)
+			e.Heal()
+			for _, s := range restarted {
+				if s != bad {
+					s.Restart(t)
+				}
+			}
+			zktest.Eventually(t, "the tree is trusted", func() error {
+				mntr, err := word(bad, "mntr")
+				if err == nil && !strings.Contains(mntr, "zk_diverged\t0\n") {
+					err = errors.New("it is not")
+				}
+				return err
+			})
+			if _, err := bad.Node().Verify(t.Context()); err != nil {
+				t.Errorf("it trusts its tree, and %v", err)
+			}
+			e.WaitEqual(t)
+			if bad.State() != fle.Leading { // with leaderServes=no it would serve nobody
+				sees(t, e, bad, data)
 			}
 		})
 	}
