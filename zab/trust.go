@@ -24,6 +24,11 @@ import (
 //     then.
 //  3. From now on it counts, and is remembered.
 //
+// The quorum is one of the committed configuration, even while another one is pending. Nobody else can commit that: it
+// was proposed in this epoch, or the establishment of the epoch would have committed it. So every quorum of promises that
+// the former incarnation may be part of includes one of the committed configuration. And a voter of
+// the pending one alone may be what completes it, so that no quorum of it exists without that voter.
+//
 // A voter that nobody remembers counts at once (design "Empty, wiped and duplicated
 // members"; hazards H-39, H-40, H-41).
 //
@@ -101,7 +106,7 @@ func (l *Leader) accept(p *link) {
 func (l *Leader) adopt() {
 	for _, v := range l.voters {
 		p := l.link(v.sid)
-		if !v.joining || p == nil || !l.view.HasQuorum(l.noted(v.sid)) {
+		if !v.joining || p == nil || !l.view.Committed.Verifier().HasQuorum(l.noted(v.sid)) {
 			continue
 		}
 		v.joining, v.trusted, v.accepted = false, true, true

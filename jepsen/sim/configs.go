@@ -132,7 +132,9 @@ func (o *oracle) establishes(t *tenure) {
 	}
 }
 
-// reconfigures looks at the proposal of a configuration: there is one at a time (I19).
+// reconfigures looks at the proposal of a configuration: there is one at a time (I19). The leader may not have
+// heard yet that a server to which it gives a vote was wiped. It then remembers the store that is gone, which might
+// have logged the proposal, and the new one counts when it was taken in.
 func (o *oracle) reconfigures(t *tenure, at zxid.ID, w *planning) {
 	if pending := o.configs.of(t, o.end().ID, at); len(pending) > 0 {
 		o.s.fail(configMonotony, "server %v proposes configuration %v, %v is not committed", t.p.sid, at, pending[0].at)
@@ -140,6 +142,11 @@ func (o *oracle) reconfigures(t *tenure, at zxid.ID, w *planning) {
 	i, _ := slices.BinarySearchFunc(o.configs.proposed, at, func(p config, z zxid.ID) int { return cmp.Compare(p.at, z) })
 	o.configs.proposed = slices.Insert(o.configs.proposed, i, config{at, w.next.WithVersion(at)})
 	o.configs.guards[at] = w.guard
+	for _, k := range t.leader.Known() {
+		if d := o.s.server(k.SID).disk; !k.Gone && !k.Incarnation.IsZero() && d.model.incarnation != k.Incarnation {
+			d.amnesiac = d.amnesiac || w.next.Voters().Has(k.SID)
+		}
+	}
 }
 
 // configured notes the configurations that are in force since a leader has committed a part of its
