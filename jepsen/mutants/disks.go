@@ -96,6 +96,12 @@ var disks = []Mutant{
 		Killers: []Trial{{Suite: "node", Run: "Tree|Hole"}},
 	},
 	{
+		Name: "second-disk-forgotten", Bug: "a log is opened without the second disk, on which there are write-ahead logs of it",
+		IDs:     []string{"H-74"},
+		Edits:   []Edit{{"zab/txnlog/backup.go", "\tif logs != \"\" {\n\t\treturn l.backupFault(\"%s holds %s, but", "\tif logs == \"?\" {\n\t\treturn l.backupFault(\"%s holds %s, but"}},
+		Killers: []Trial{{Suite: "node", Run: "SecondDisk"}, {Suite: "txnlog", Run: "DiskStalls"}},
+	},
+	{
 		Name: "reserve-ignored", Bug: "a server goes on until its disk is full",
 		IDs:     []string{"H-16", "ZK-3701"},
 		Edits:   []Edit{{"server/node/space.go", `	case worst.exhausted():`, `	case worst.free.Load() < 0:`}},

@@ -57,6 +57,8 @@ type Config struct {
 	MaintainEvery time.Duration
 	// SpaceEvery is how often the free space is looked at. Default 1 s.
 	SpaceEvery time.Duration
+	// LogReturnsAfter is txnlog's ReturnAfter. Default 15 s.
+	LogReturnsAfter time.Duration
 	// ScrubEvery is how often everything on the disks is read. Default is what Conf says.
 	ScrubEvery time.Duration
 	// Now is the wall clock of the times of transactions, of the ids of sessions and of scrubs. Default time.Now.

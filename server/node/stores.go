@@ -43,7 +43,7 @@ func (n *Node) openStores() (*stores, error) {
 		backup = filepath.Join(backup, ownDir, logDir)
 	}
 	log, err := txnlog.Open(txnlog.Config{
-		Dir: logPath, BackupDir: backup, FS: n.cfg.FS, SID: n.sid, Standalone: c.Standalone, NoSync: !c.ForceSync,
+		Dir: logPath, BackupDir: backup, FS: n.cfg.FS, SID: n.sid, Standalone: c.Standalone, NoSync: !c.ForceSync, ReturnAfter: n.cfg.LogReturnsAfter,
 		Logger: n.log.With().Str("store", "log").Logger(), Fatal: n.storeFailed,
 	})
 	if err != nil {

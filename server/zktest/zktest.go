@@ -75,6 +75,7 @@ type Server struct {
 	free   atomic.Int64 // see SetFree
 	ending atomic.Bool  // the node may end by itself
 	damage damage
+	stall  Stall
 
 	mu   sync.Mutex
 	disk *vfs.MemFS
@@ -165,13 +166,14 @@ func (s *Server) tryStart(tb testing.TB) error {
 		tb.Fatal(err)
 	}
 	nc := node.Config{
-		Conf: cfg, Logger: s.log, FS: roomyFS{s.disk, s},
+		Conf: cfg, Logger: s.log, FS: roomyFS{s.stall.On(s.disk), s},
 		Revision: strings.Repeat("0", 40), Built: time.Unix(0, 0),
 		MaintainEvery: 50 * time.Millisecond, SpaceEvery: 20 * time.Millisecond, CertificatesEvery: 20 * time.Millisecond,
-		Fatal:          s.fatal,
-		Tree:           func(t server.Store) server.Store { return damagedTree{t, &s.damage} },
-		ClientListener: listen(tb, s.addrs.client),
-		Dial:           s.ensemble.net.dialer(s),
+		LogReturnsAfter: 150 * time.Millisecond,
+		Fatal:           s.fatal,
+		Tree:            func(t server.Store) server.Store { return damagedTree{t, &s.damage} },
+		ClientListener:  listen(tb, s.addrs.client),
+		Dial:            s.ensemble.net.dialer(s),
 	}
 	if !cfg.Standalone {
 		nc.QuorumListener, nc.ElectionListener = listen(tb, s.addrs.quorum), listen(tb, s.addrs.election)
@@ -215,6 +217,7 @@ func (s *Server) take() *node.Node {
 }
 
 func (s *Server) stop() {
+	s.stall.End()
 	if n := s.take(); n != nil {
 		if err := n.Stop(); err != nil {
 			s.ensemble.tb.Errorf("stop server %d: %v", s.ID, err)
@@ -237,6 +240,7 @@ func (s *Server) Kill(tb testing.TB) {
 		tb.Fatalf("server %d is not running", s.ID)
 	}
 	disk := s.disk.CrashClone(vfs.CrashCloneCfg{})
+	s.stall.End()
 	if err := n.Stop(); err != nil {
 		tb.Errorf("stop server %d: %v", s.ID, err)
 	}

@@ -25,6 +25,8 @@ const (
 	// maxDiverted is what memtables may take while the disk of the log stalls and the
 	// write-ahead log goes to the backup directory: Pebble itself sets no bound then.
 	maxDiverted = 512 << 20
+	// probesToReturn is how often the disk is tried within Config.ReturnAfter.
+	probesToReturn = 15
 )
 
 // marker is the content of both marker files.
@@ -110,6 +112,11 @@ func (l *Log) checkBackup() error {
 	switch {
 	case found && !there:
 		return l.backupFault("%s is not where write-ahead logs were last diverted to: its file %s is missing", l.cfg.BackupDir, primaryMarker)
+	case !found && there && theirs.dir == l.cfg.Dir:
+		return &Error{
+			Kind: ErrBackup, Op: "open", Dir: l.cfg.Dir, Remedy: remedyPrimary,
+			Detail: fmt.Sprintf("the log that was here, to which %s belongs, is gone", l.cfg.BackupDir),
+		}
 	case found && theirs.id != bound.id, !found && there:
 		return l.backupFault("%s belongs to the log in %s", l.cfg.BackupDir, theirs.dir)
 	case found && bound.dir == l.cfg.BackupDir:
@@ -192,7 +199,12 @@ func (l *Log) failOver(o *pebble.Options) {
 	if l.cfg.BackupDir == "" {
 		return
 	}
-	o.WALFailover = &pebble.WALFailoverOptions{Secondary: wal.Dir{FS: l.cfg.FS, Dirname: l.cfg.BackupDir}}
+	o.WALFailover = &pebble.WALFailoverOptions{
+		Secondary: wal.Dir{FS: l.cfg.FS, Dirname: l.cfg.BackupDir},
+		FailoverOptions: wal.FailoverOptions{
+			HealthyInterval: l.cfg.ReturnAfter, PrimaryDirProbeInterval: l.cfg.ReturnAfter / probesToReturn,
+		},
+	}
 	o.EventListener.WALCreated = func(info pebble.WALCreateInfo) {
 		if info.Err != nil {
 			l.cfg.Logger.Warn().Err(info.Err).Str("file", info.Path).Msg("a write-ahead log cannot be created")

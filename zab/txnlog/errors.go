@@ -95,6 +95,7 @@ const (
 	remedySID       = "correct dataLogDir or the myid file"
 	remedyFormat    = disk.RemedyFormat
 	remedyBackup    = "mount it, or correct dataLogDirSecondary; if it is lost keep a copy, then empty dataDir and dataLogDir so that the server is resynchronised from its ensemble; one of another server must be emptied"
+	remedyPrimary   = "mount its disk again; if it is lost keep a copy, then empty dataDir and dataLogDirSecondary so that the server is resynchronised from its ensemble; standalone: restore a backup"
 	remedyStalled   = "see the kernel's log; start the server again when the disk is sound"
 	remedyLocked    = "stop the other server, or give each server a directory of its own"
 	remedyDamaged   = disk.RemedyDamaged

@@ -49,12 +49,16 @@ type Config struct {
 	// WatermarkBytes is how much is written between two updates of the durable ack
 	// watermark; 0: 16 MiB.
 	WatermarkBytes int64
+	// ReturnAfter is how long the disk of Dir must have been well before the write-ahead log goes back to it
+	// from BackupDir; 0: 15 s.
+	ReturnAfter time.Duration
 	// TrimStep is the least number of entries that a Trim removes at once; 0: 16384.
 	TrimStep int64
 }
 
 const (
 	defaultWatermarkBytes = 16 << 20
+	defaultReturnAfter    = 15 * time.Second
 	defaultTrimStep       = 16 << 10
 )
 

@@ -103,6 +103,9 @@ func (c *Config) complete() error {
 	if c.WatermarkBytes <= 0 {
 		c.WatermarkBytes = defaultWatermarkBytes
 	}
+	if c.ReturnAfter < probesToReturn {
+		c.ReturnAfter = defaultReturnAfter
+	}
 	if c.TrimStep <= 0 {
 		c.TrimStep = defaultTrimStep
 	}
