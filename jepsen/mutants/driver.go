@@ -15,7 +15,7 @@ func TryDriver(name string) (Result, error) {
 	result := Result{Mutant: name, Suite: "sim"}
 	for seed := uint64(1); seed <= driverSeeds; seed++ {
 		for _, cfg := range []sim.Config{{Shape: "3", Members: "fixed"}, {Shape: "3~2", Members: "change"}} {
-			cfg.Seed, cfg.Tree, cfg.Steps, cfg.Mutant = seed, "twin", 12000, name
+			cfg.Seed, cfg.Tree, cfg.Steps, cfg.Mutant = seed, sim.MutantTree(name), 12000, name
 			r, err := sim.Run(cfg)
 			if err != nil {
 				return result, err

@@ -130,8 +130,8 @@ func (o *oracle) final() {
 		if d := v.disk.log.Durable(); d.History.Last() != v.disk.model.last() {
 			o.s.fail(ackMeansDurable, "server %v, in the end: log %v, model %v", v.sid, d.History.Last(), v.disk.model.last())
 		}
-		if v.disk.reported() != nil {
-			o.s.fail(failsSafe, "server %v: something was called fatal on a disk that is sound", v.sid)
+		if told := v.disk.reported(); told != nil {
+			o.s.fail(failsSafe, "server %v: something was called fatal on a disk that is sound: %v", v.sid, told)
 		}
 	}
 }

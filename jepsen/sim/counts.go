@@ -11,40 +11,46 @@ type Fault uint8
 // Kinds of faults. The nemesis draws from most of them; torn writes and crashes during
 // synchronisation happen on the way.
 const (
-	FaultKill     Fault = iota // the process ends, the page cache stays
-	FaultPower                 // the machine loses power
-	FaultPoint                 // the process ends at one of its next points of persistence
-	FaultSync                  // the process ends while it is synchronised
-	FaultRoom                  // all machines lose power
-	FaultTorn                  // a step was being written when the process ended
-	FaultIsolate               // one server is cut off
-	FaultCamps                 // the ensemble falls in two
-	FaultOneWay                // some directions are closed
-	FaultBridge                // two camps, and one server that reaches both
-	FaultRing                  // everybody reaches a majority, each another one
-	FaultHub                   // everybody reaches one server, hardly anybody else
-	FaultFlap                  // a connection opens and closes
-	FaultReset                 // connections between two servers break
-	FaultDelay                 // packets of one server take long
-	FaultLoss                  // packets between two servers are lost and sent again
-	FaultSlow                  // a server computes slowly
-	FaultPause                 // a process stands still: SIGSTOP, a garbage collector
-	FaultSlowDisk              // a disk takes long
-	FaultWrite                 // a write to the log fails, perhaps half done
-	FaultFsync                 // a sync of the log fails
-	FaultFull                  // the disk is full
-	FaultRead                  // the disk fails to be read at the start
-	FaultClock                 // the time of day jumps
-	FaultWipe                  // a voter comes back with an empty disk
-	FaultMembers               // somebody asks for other members
-	FaultTail                  // a leader logs what nobody else gets, and ends
-	FaultRot                   // a node goes wrong in a server's memory
+	FaultKill      Fault = iota // the process ends, the page cache stays
+	FaultPower                  // the machine loses power
+	FaultPoint                  // the process ends at one of its next points of persistence
+	FaultSync                   // the process ends while it is synchronised
+	FaultRoom                   // all machines lose power
+	FaultTorn                   // a step was being written when the process ended
+	FaultIsolate                // one server is cut off
+	FaultCamps                  // the ensemble falls in two
+	FaultOneWay                 // some directions are closed
+	FaultBridge                 // two camps, and one server that reaches both
+	FaultRing                   // everybody reaches a majority, each another one
+	FaultHub                    // everybody reaches one server, hardly anybody else
+	FaultFlap                   // a connection opens and closes
+	FaultReset                  // connections between two servers break
+	FaultDelay                  // packets of one server take long
+	FaultLoss                   // packets between two servers are lost and sent again
+	FaultSlow                   // a server computes slowly
+	FaultPause                  // a process stands still: SIGSTOP, a garbage collector
+	FaultSlowDisk               // a disk takes long
+	FaultWrite                  // a write to the log fails, perhaps half done
+	FaultFsync                  // a sync of the log fails
+	FaultFull                   // the disk is full
+	FaultRead                   // the disk fails to be read at the start
+	FaultClock                  // the time of day jumps
+	FaultWipe                   // a voter comes back with an empty disk
+	FaultMembers                // somebody asks for other members
+	FaultTail                   // a leader logs what nobody else gets, and ends
+	FaultRot                    // a node goes wrong in a server's memory
+	FaultTreeFlush              // a flush of the tree fails, perhaps half done
+	FaultTreeStage              // a write fails while a snapshot comes in or becomes the tree
+	FaultTreeRead               // the tree fails to be read at the start
+	FaultTreeBits               // the tables of a tree are damaged or gone
+	FaultTreeOld                // a tree is replaced by an old copy, its log is not
 	numFaults
 )
 
 var faultNames = [numFaults]string{
 	"kill", "power", "point", "sync", "room", "torn", "isolate", "camps", "oneway", "bridge", "ring", "hub", "flap", "reset",
 	"delay", "loss", "slow", "pause", "slowdisk", "write", "fsync", "full", "read", "clock", "wipe", "members", "tail", "rot",
+	"treeflush", "treestage", "treeread", "treebits", "treeold",
 }
 
 // String prints the name.
@@ -75,6 +81,8 @@ type Counts struct {
 	// Suspects are servers whose digest was another than the announced one, Repairs rulings that a tree is wrong.
 	// Contested ensembles are those that nobody could tell which tree is right in.
 	Suspects, Repairs, Contested int
+	// Refusals to start with a tree that is damaged, or of another time than the log: the directories were emptied.
+	Refusals int
 	// Crashes of processes, for whatever reason.
 	Crashes int
 	// Faults by kind.
@@ -101,6 +109,7 @@ func (c *Counts) Add(o *Counts) {
 	c.Suspects += o.Suspects
 	c.Repairs += o.Repairs
 	c.Contested += o.Contested
+	c.Refusals += o.Refusals
 	c.Crashes += o.Crashes
 	for i, n := range o.Faults {
 		c.Faults[i] += n
@@ -110,9 +119,9 @@ func (c *Counts) Add(o *Counts) {
 // String prints the counts in two lines.
 func (c *Counts) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "elections %d, epochs %d, commits %d, acknowledged %d, synchronised %d (DIFF %d, TRUNC %d, SNAP %d), cuts %d, sessions moved %d, expired %d, reconfigurations %d, refused %d, inherited %d, lost %d, suspects %d, repairs %d, contested %d, crashes %d\nfaults:",
+	fmt.Fprintf(&b, "elections %d, epochs %d, commits %d, acknowledged %d, synchronised %d (DIFF %d, TRUNC %d, SNAP %d), cuts %d, sessions moved %d, expired %d, reconfigurations %d, refused %d, inherited %d, lost %d, suspects %d, repairs %d, contested %d, refusals %d, crashes %d\nfaults:",
 		c.Elections, c.Epochs, c.Commits, c.Acked, c.Syncs, c.Diffs, c.Truncs, c.Snaps, c.Cuts,
-		c.Moved, c.Expired, c.Reconfigurations, c.Refused, c.Inherited, c.Lost, c.Suspects, c.Repairs, c.Contested, c.Crashes)
+		c.Moved, c.Expired, c.Reconfigurations, c.Refused, c.Inherited, c.Lost, c.Suspects, c.Repairs, c.Contested, c.Refusals, c.Crashes)
 	for i, n := range c.Faults {
 		fmt.Fprintf(&b, " %v %d", Fault(i), n)
 	}

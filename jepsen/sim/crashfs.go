@@ -26,6 +26,10 @@ type crashFS struct {
 
 	reads  int // reads that still succeed; -1: all
 	unread bool
+
+	tree     *treeBreak // what fails below the tree
+	treeRead string     // reads of which files of it fail: those with this in their names; "": none
+	treeMiss bool       // one has
 }
 
 func newCrashFS(mem *vfs.MemFS) *crashFS { return &crashFS{FS: mem, mem: mem, reads: -1} }
@@ -52,10 +56,29 @@ func (c *crashFS) readFailed() bool {
 	return c.unread
 }
 
-// read is asked before every read.
-func (c *crashFS) read() error {
+// failTree lets reads of the tree fail, of those files that have what in their names; "": of none.
+func (c *crashFS) failTree(what string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.treeRead, c.treeMiss = what, false
+}
+
+// treeUnread ends that, and reports whether one has failed.
+func (c *crashFS) treeUnread() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.treeRead = ""
+	return c.treeMiss
+}
+
+// read is asked before every read.
+func (c *crashFS) read(name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.treeRead != "" && strings.HasPrefix(name, treeDir) && strings.Contains(name, c.treeRead) {
+		c.treeMiss = true
+		return syscall.EIO
+	}
 	if c.reads < 0 {
 		return nil
 	}
@@ -77,19 +100,25 @@ func (c *crashFS) disarm() (*vfs.MemFS, error) {
 
 // Create implements vfs.FS.
 func (c *crashFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := c.changes(opMake, name); err != nil {
+		return nil, err
+	}
 	f, err := c.FS.Create(name, category)
 	return c.watch(name, f, err)
 }
 
 // ReuseForWrite implements vfs.FS.
 func (c *crashFS) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := c.changes(opMake, to); err != nil {
+		return nil, err
+	}
 	f, err := c.FS.ReuseForWrite(from, to, category)
 	return c.watch(to, f, err)
 }
 
 // Open implements vfs.FS.
 func (c *crashFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
-	if err := c.read(); err != nil {
+	if err := c.read(name); err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	f, err := c.FS.Open(name, opts...)
@@ -108,7 +137,7 @@ type readFile struct {
 
 // Read implements vfs.File.
 func (f *readFile) Read(p []byte) (int, error) {
-	if err := f.fs.read(); err != nil {
+	if err := f.fs.read(f.name); err != nil {
 		return 0, &fs.PathError{Op: "read", Path: f.name, Err: err}
 	}
 	return f.File.Read(p)
@@ -116,14 +145,17 @@ func (f *readFile) Read(p []byte) (int, error) {
 
 // ReadAt implements vfs.File.
 func (f *readFile) ReadAt(p []byte, at int64) (int, error) {
-	if err := f.fs.read(); err != nil {
+	if err := f.fs.read(f.name); err != nil {
 		return 0, &fs.PathError{Op: "read", Path: f.name, Err: err}
 	}
 	return f.File.ReadAt(p, at)
 }
 
-// watch follows what is written to write-ahead logs.
+// watch follows what is written to write-ahead logs and to the tree.
 func (c *crashFS) watch(name string, f vfs.File, err error) (vfs.File, error) {
+	if err == nil && strings.HasPrefix(name, treeDir) {
+		return &treeFile{File: f, fs: c, name: name}, nil
+	}
 	if err != nil || !strings.HasSuffix(name, ".log") {
 		return f, err
 	}

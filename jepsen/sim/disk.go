@@ -47,6 +47,13 @@ type disk struct {
 	breaks      Fault // what fails next; FaultKill: nothing
 	breaksAfter int   // of FaultRead: how many reads succeed before
 	faults      faultLog
+
+	// Of the real store: what the next flush meets, which of its files the next start cannot read,
+	// and whether its files were damaged or are an old copy since the last start.
+	breaksFlush       *treeBreak
+	unreadable        string
+	damaged, restored bool
+	tabled            bool // the tree has tables that count; those of an interrupted replacement do not
 }
 
 // faultLog keeps what the log called fatal, from whichever goroutine.
@@ -98,6 +105,7 @@ func (d *disk) format() {
 	d.fs = newCrashFS(vfs.NewCrashableMem())
 	d.saved, d.staged = newTree(), nil
 	d.tainted, d.doubted = false, false
+	d.breaksFlush, d.unreadable, d.damaged, d.restored, d.tabled = nil, "", false, false, false
 	d.model, d.maybe = model{promise: zab.Promise{Leader: quorum.None}}, nil
 }
 
@@ -133,7 +141,7 @@ func (d *disk) open() bool {
 	if d.breaks == FaultRead {
 		d.breaks = FaultKill
 		if d.fs.readFailed() && err != nil {
-			d.unreadable(err)
+			d.noLog(err)
 			return false
 		}
 	}
@@ -154,14 +162,6 @@ func (d *disk) open() bool {
 	d.model.incarnation = got.Incarnation
 	d.model.staged = nil
 	return true
-}
-
-// openTree opens the tree.
-func (d *disk) openTree() state {
-	if d.s.real {
-		return d.openStore()
-	}
-	return &twin{d.saved.clone(), d}
 }
 
 // submit queues a job.

@@ -57,8 +57,8 @@ func (d *disk) checkEnd(err error) {
 	}
 }
 
-// unreadable ends a start that could not read the disk.
-func (d *disk) unreadable(err error) {
+// noLog ends a start that could not read the log.
+func (d *disk) noLog(err error) {
 	if !strings.Contains(err.Error(), logDir) {
 		d.s.fail(failsSafe, "server %v: %v names no directory", d.sid, err)
 	}

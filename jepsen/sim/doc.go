@@ -48,6 +48,14 @@
 // remembers its incarnation, which is what the design asks for. An error of the disk must end the process as docs and spec say: with one fatal error that names
 // the directory, and a log that takes nothing more.
 //
+// Four of five ensembles whose trees are on disk have disks that fail below the tree, too: a flush cannot be
+// written, or the disk is full; a snapshot cannot be staged, or not become the tree; the tree cannot be read at the
+// start; its tables are damaged or gone; an old copy of it is put beside the log. A server ends, or refuses to
+// start, with the directory named. Then it starts again and the log brings its tree up to date; or, where docs say
+// that both directories must be emptied, it comes back as a wiped server, if the ensemble can do without what
+// it knew. What fails are kinds of operations: which is the n-th depends on when Pebble's background work
+// came to run, and a seed must replay.
+//
 // A node goes wrong in the memory of one server: its leader announces another digest than it finds, and
 // what package server does about that is done. Who is right is not computed from reports, as package
 // server does, but known; and who is right goes on where nobody can tell so, though not alone with a leader

@@ -11,10 +11,12 @@ import (
 func (s *simulation) housekeeping(srv *server) {
 	s.after(s.between(100*time.Millisecond, 1500*time.Millisecond), func() {
 		if p := srv.proc; p.alive() && !p.paused() {
-			if s.chance(0.6) {
-				p.app.tree.flush()
-			}
-			srv.disk.trim(p.app.tree.flushed())
+			p.guard(func() {
+				if s.chance(0.6) {
+					p.app.tree.flush()
+				}
+				srv.disk.trim(p.app.tree.flushed())
+			})
 		}
 		s.housekeeping(srv)
 	})
@@ -196,6 +198,8 @@ func (s *simulation) endFaults() {
 	s.takeAway()
 	for _, v := range s.servers {
 		v.slow, v.disk.slow, v.disk.breaks = 1, 1, 0
+		v.disk.breaksFlush, v.disk.unreadable = nil, ""
+		v.disk.fs.breakTree(nil)
 		v.pausedUntil = min(v.pausedUntil, s.now)
 		if v.proc.alive() {
 			v.proc.fuse = 0

@@ -25,6 +25,7 @@ type mutant struct {
 	noRepair       bool // go on with a tree that is wrong
 	forgetDoubt    bool // trust a tree that was in doubt after a restart
 	countJoiner    bool // take the word of who joins before it was heard
+	trimUnflushed  bool // cut the log as if the flush of the tree had not failed
 	durable        func(*process, *zab.Durable)
 }
 
@@ -40,6 +41,7 @@ var mutants = []mutant{
 	{name: "forget-intent", why: "a snapshot is half installed after a crash (H-92)", forgetIntent: true},
 	{name: "no-repair", why: "a tree that is wrong is not replaced (H-78)", noRepair: true},
 	{name: "forget-doubt", why: "a restart makes a tree trusted that was in doubt (H-78)", forgetDoubt: true},
+	{name: "trim-unflushed", why: "the log is trimmed though the tree's flush has failed (H-05, H-19)", trimUnflushed: true},
 	{name: "count-joiner", why: "who joins counts before it has the reconfiguration (H-81)", countJoiner: true},
 	{name: "forget-pending", why: "a reconfiguration that is not committed is completed by the old quorum (H-82)", durable: forgetPending},
 	{name: "config-early", why: "a configuration is in force as soon as it is seen (H-80)", durable: configEarly},
@@ -54,6 +56,14 @@ func Mutants() []string {
 		names = append(names, m.name)
 	}
 	return names
+}
+
+// MutantTree returns the kind of tree (Config.Tree) with which a mutant can show.
+func MutantTree(name string) string {
+	if m, err := findMutant(name); err == nil && m.trimUnflushed {
+		return treeStore
+	}
+	return treeTwin
 }
 
 func findMutant(name string) (mutant, error) {

@@ -51,6 +51,10 @@ func deeds() []deed {
 		{FaultMembers, 45, (*act).members},
 		{FaultTail, 30, (*act).tail},
 		{FaultRot, 30, (*act).rot},
+		{FaultTreeFlush, 12, (*act).failFlush},
+		{FaultTreeRead, 6, (*act).unreadableTree},
+		{FaultTreeBits, 10, (*act).damageTree},
+		{FaultTreeOld, 12, (*act).oldTree},
 	}
 }
 
@@ -58,7 +62,7 @@ func deeds() []deed {
 // without the others.
 func (n *nemesis) draw(rng *rand.Rand) {
 	for _, d := range deeds() {
-		if d.fault != FaultMembers && d.fault != FaultTail && d.fault != FaultRot && rng.IntN(4) > 0 {
+		if d.fault < FaultMembers && rng.IntN(4) > 0 { // the others have draws of their own
 			n.want(d.fault)
 		}
 	}

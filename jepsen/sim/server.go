@@ -154,9 +154,25 @@ func (srv *server) start() {
 		s.restartLater(srv, s.between(50*time.Millisecond, time.Second))
 		return
 	}
-	srv.proc = p
-	p.app = newApplier(p, srv.disk.openTree())
-	p.reconcile()
+	t, ok := srv.disk.openTree()
+	if !ok {
+		if !srv.disk.damaged { // somebody has to do something about that
+			s.restartLater(srv, s.between(50*time.Millisecond, time.Second))
+		}
+		return
+	}
+	p.app = newApplier(p, t)
+	if why := p.reconcile(); why != "" {
+		if !srv.disk.restored {
+			s.fail(stateIsFold, "server %v: %s", srv.sid, why)
+		}
+		s.counts.Crashes++
+		s.trace(srv, line{label: labelExit, text: why})
+		t.close()
+		srv.disk.leave(srv.disk.fs.mem.CrashClone(vfs.CrashCloneCfg{}))
+		return
+	}
+	srv.proc, srv.disk.restored = p, false
 	s.oracle.installed(p)
 	if srv.disk.doubted && !s.mutant.forgetDoubt {
 		p.app.suspect()
@@ -180,21 +196,22 @@ func (srv *server) start() {
 	p.look()
 }
 
-// reconcile brings tree and log to states that belong together.
-func (p *process) reconcile() {
+// reconcile brings tree and log to states that belong together, or says why they do not.
+func (p *process) reconcile() string {
 	log, t := p.disk.log, p.app.tree
 	if point, pending := log.Intent(); pending && !p.s.mutant.forgetIntent {
 		if t.at() != point && (!t.resume(point) || t.at() != point) {
-			p.s.fail(stateIsFold, "server %v: snapshot at %v is promised and not there", p.sid, point)
+			return fmt.Sprintf("snapshot at %v is promised and not there", point)
 		}
 		p.must(log.InstallDone())
 	}
 	t.discard()
 	h, at := log.Durable().History, t.at()
-	if at.ID > h.Last().ID || at.ID < h.Base.ID {
-		p.s.fail(stateIsFold, "server %v: tree at %v does not belong to the log %v", p.sid, at, h)
+	if at.ID > h.Last().ID || at.ID < h.Base.ID || at.ID == h.Last().ID && at != h.Last() {
+		return fmt.Sprintf("tree at %v does not belong to the log %v", at, h)
 	}
 	p.app.handed, p.app.last = at, at.ID
+	return ""
 }
 
 // replay applies what the log knows to be committed.
@@ -249,10 +266,14 @@ func (srv *server) paused() bool { return srv.pausedUntil > srv.s.now }
 func (p *process) guard(do func()) {
 	defer func() {
 		if r := recover(); r != nil {
-			if r != errCrashed { //nolint:errorlint // it is what crashPoint panics with, itself
+			switch r { //nolint:errorlint // they are what is panicked with, themselves
+			case errCrashed:
+				p.crash(p.s.chance(0.7))
+			case errTreeBroken:
+				p.treeBroke()
+			default:
 				panic(r)
 			}
-			p.crash(p.s.chance(0.7))
 		}
 	}()
 	do()

@@ -90,6 +90,8 @@ type simulation struct {
 	mutant mutant
 	shape  shape
 	real   bool // the trees are on disk
+	// treeBreaks says that the disks fail below the trees as well.
+	treeBreaks bool
 	// changing says that the ensemble is reconfigured; otherwise it has no versions.
 	changing bool
 	rng      *rand.Rand
@@ -139,6 +141,7 @@ const (
 	streamMembers  = 0x6d656d62657273
 	streamTail     = 0x7461696c
 	streamRot      = 0x726f74
+	streamTree     = 0x74726565
 	streamNemesis  = 0x6e656d65736973 << 8
 )
 
@@ -184,6 +187,7 @@ func newSimulation(cfg Config) (*simulation, error) {
 	if source(cfg.Seed, streamRot).IntN(100) < rots {
 		s.nemesis.want(FaultRot)
 	}
+	s.wantTreeFaults()
 	s.oracle = newOracle(s)
 	s.net = newNetwork(s, size)
 	for sid := quorum.SID(1); int(sid) <= size; sid++ {

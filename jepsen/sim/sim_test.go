@@ -53,7 +53,7 @@ func TestSeeds(t *testing.T) {
 	}
 	if all.Epochs < seeds || all.Acked == 0 || all.Diffs == 0 || all.Truncs == 0 || all.Snaps == 0 || all.Cuts == 0 ||
 		all.Moved == 0 || all.Expired == 0 || all.Reconfigurations == 0 || all.Refused == 0 || all.Inherited == 0 ||
-		all.Suspects == 0 || all.Repairs == 0 {
+		all.Suspects == 0 || all.Repairs == 0 || all.Refusals == 0 {
 		t.Errorf("hardly anything happened: %v", &all)
 	}
 	if all.Lost > 0 {
@@ -224,6 +224,7 @@ func TestMutants(t *testing.T) {
 		{"epoch-first", 1, 600, []string{"CommittedDurability", "LeaderCompleteness", "PrimaryIntegrity", "ElectionSettles"}, false},
 		{"no-repair", 101, 150, []string{"Rejoin", "Progress", "Agreement"}, false},
 		{"forget-doubt", 1, 300, []string{"StateIsFold", "Rejoin"}, false},
+		{"trim-unflushed", 1, 60, []string{"StateIsFold"}, false},
 		{"count-joiner", 1, 60, []string{"QuorumIntersection"}, true},
 		{"forget-pending", 1, 150, []string{"QuorumIntersection", "ConfigMonotony"}, true},
 		{"config-early", 1, 150, []string{"QuorumIntersection", "ConfigMonotony"}, true},
@@ -235,7 +236,7 @@ func TestMutants(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for seed := tt.from; seed < tt.from+tt.seeds; seed++ {
-				cfg := sim.Config{Seed: seed, Shape: "3", Members: "fixed", Tree: "twin", Steps: 12000, Mutant: tt.name}
+				cfg := sim.Config{Seed: seed, Shape: "3", Members: "fixed", Tree: sim.MutantTree(tt.name), Steps: 12000, Mutant: tt.name}
 				if tt.members {
 					cfg.Shape, cfg.Members = "3~2", "change"
 				}

@@ -21,6 +21,9 @@ type storeTree struct {
 const (
 	treeDir     = "/tree"
 	stagingName = "snapshot"
+	stagingRoot = treeDir + "/staging/"
+	// stagingSteps is about how many steps make, sync and remove files until a staged snapshot is the tree.
+	stagingSteps = 16
 	// Small budgets: opening a store must be cheap.
 	treeBlockBytes = 64 << 10
 	treeTableBytes = 256 << 10
@@ -28,19 +31,22 @@ const (
 )
 
 // openStore opens the store of a disk.
-func (d *disk) openStore() *storeTree {
+func (d *disk) openStore() (*storeTree, error) {
 	s, err := store.Open(store.Config{
 		Dir: treeDir, FS: d.fs, CacheBytes: -1, BlockCacheBytes: treeBlockBytes, MemTableBytes: treeTableBytes,
 		Logger: zerolog.Nop(), Fatal: d.fatal,
 	})
 	if err != nil {
-		d.s.fail(stateIsFold, "server %v: the tree does not open: %v", d.sid, err)
+		return nil, err
 	}
-	return &storeTree{Store: s, d: d}
+	return &storeTree{Store: s, d: d}, nil
 }
 
-// must fails on an error that no fault explains.
+// must fails on an error that no fault explains, and ends the process if one does.
 func (t *storeTree) must(err error) {
+	if b := t.d.fs.treeBroken(); b != nil {
+		t.d.treeEnds(b, err)
+	}
 	if err != nil {
 		t.d.s.fail(stateIsFold, "server %v: %v", t.d.sid, err)
 	}
@@ -61,7 +67,23 @@ func (t *storeTree) eachSession(yield func(id proto.SessionID, timeout int32)) {
 	})
 }
 
-func (t *storeTree) flush() { t.must(t.Flush()) }
+// flush meets an error of the disk only if there is something to write.
+func (t *storeTree) flush() {
+	broken := t.d.breaksFlush != nil && t.flushed() != t.at()
+	if broken {
+		t.d.fs.breakTree(t.d.breaksFlush)
+		t.d.breaksFlush = nil
+	}
+	err := t.Flush()
+	if broken && t.d.fs.treeBroken() == nil {
+		t.d.s.fail(failsSafe, "server %v: the tree was flushed past a broken disk", t.d.sid)
+	}
+	if err != nil && t.d.s.mutant.trimUnflushed {
+		t.d.trim(t.at())
+	}
+	t.must(err)
+	t.d.tabled = true
+}
 
 func (t *storeTree) flushed() zxid.Point {
 	at, err := t.Durable()
@@ -79,10 +101,21 @@ func (t *storeTree) snapshot() snapshot {
 
 func (t *storeTree) stage(zxid.Point) staging {
 	t.unstage()
+	if s := t.d.s; s.treeBreaks && !s.calm && !t.d.fs.treeBreaks() && s.chance(0.4) {
+		form := treeStaging
+		if s.chance(0.2) {
+			form = treeSwap
+		}
+		b := drawBreak(s.rng, FaultTreeStage, form)
+		if form == treeStaging {
+			b.after = s.rng.IntN(stagingSteps)
+		}
+		t.d.fs.breakTree(b)
+	}
 	s, err := t.Stage(stagingName)
 	t.must(err)
 	t.d.staging = s
-	return storeStaging{s}
+	return storeStaging{s, t}
 }
 
 // unstage gives back what an unfinished staging holds.
@@ -95,6 +128,7 @@ func (t *storeTree) unstage() {
 
 func (t *storeTree) replace(in staging) {
 	t.must(t.Replace(in.(storeStaging).Staging)) //nolint:errcheck // stage made it
+	t.d.tabled = true
 }
 
 func (t *storeTree) resume(zxid.Point) bool {
@@ -131,11 +165,18 @@ func (t *storeTree) differs(ref *tree) string {
 
 // close gives back what the store holds, without a flush: its process has ended.
 func (t *storeTree) close() {
+	t.d.fs.breakTree(nil)
 	for _, s := range t.d.snapshots {
 		s.close()
 	}
 	t.d.snapshots = nil
-	t.unstage()
+	if t.d.staging != nil {
+		err := t.d.staging.Close()
+		if t.d.fs.treeBroken() == nil {
+			t.must(err)
+		}
+		t.d.staging = nil
+	}
 	_ = t.Close() // what it writes no longer reaches this disk
 }
 
@@ -157,13 +198,29 @@ func (s *storeSnapshot) next() (chunk []byte, done bool) {
 func (s *storeSnapshot) close() {
 	if !s.closed {
 		s.closed = true
-		s.t.must(s.Close())
+		if err := s.Close(); s.t.d.fs.treeBroken() == nil {
+			s.t.must(err)
+		}
 	}
 }
 
 // storeStaging is a snapshot on its way into the store.
-type storeStaging struct{ *store.Staging }
+type storeStaging struct {
+	*store.Staging
+	t *storeTree
+}
 
-func (s storeStaging) write(chunk []byte) error { return s.Write(chunk) }
+func (s storeStaging) write(chunk []byte) error { return s.judge(s.Write(chunk)) }
 
-func (s storeStaging) finish() (zxid.Point, error) { return s.Finish() }
+func (s storeStaging) finish() (zxid.Point, error) {
+	at, err := s.Finish()
+	return at, s.judge(err)
+}
+
+// judge ends the process if its disk has failed; other errors are of the snapshot.
+func (s storeStaging) judge(err error) error {
+	if b := s.t.d.fs.treeBroken(); b != nil {
+		s.t.d.treeEnds(b, err)
+	}
+	return err
+}
