@@ -266,7 +266,7 @@ func (srv *server) paused() bool { return srv.pausedUntil > srv.s.now }
 func (p *process) guard(do func()) {
 	defer func() {
 		if r := recover(); r != nil {
-			switch r { //nolint:errorlint // they are what is panicked with, themselves
+			switch r {
 			case errCrashed:
 				p.crash(p.s.chance(0.7))
 			case errTreeBroken:
