@@ -100,6 +100,7 @@ type voter struct {
 	promised bool    // the epoch: a durable promise, valid without a link
 	accepted bool    // NEWLEADER, on the present link
 	joining  bool    // to be adopted, on the present link
+	adopted  zxid.ID // the note of that, which it does not have on its disk yet; 0: not noted
 	acked    zxid.ID // its log is durable up to here; 0 unless trusted
 }
 

@@ -26,6 +26,11 @@ func (l *Leader) onInfo(m Message) {
 		}
 		return
 	}
+	if l.phase == Discovery {
+		if l.hear(m.Known); l.phase == Stopped {
+			return
+		}
+	}
 	p := &link{sid: m.From, follower: m.Kind == FollowerInfo, life: m.Incarnation, proof: l.now}
 	if v := l.voter(m.From); v != nil && p.follower {
 		l.meet(v, m.Incarnation, m.Untrusted)

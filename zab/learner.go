@@ -94,8 +94,18 @@ func (l *learner) init(cfg Config, leader quorum.SID, info Kind, table *[kindEnd
 	l.send(Message{
 		Kind: info, To: leader, Epoch: cfg.Durable.Promise.Epoch,
 		Cluster: l.cluster(), Incarnation: cfg.Durable.Incarnation, Config: cfg.Membership.Committed.Version(),
-		Untrusted: cfg.Durable.Untrusted,
+		Untrusted: cfg.Durable.Untrusted, Known: l.proof(),
 	})
+}
+
+// proof is the note by which this server counts under its id, if it has one: without it the leader may have no
+// quorum to begin with.
+func (l *learner) proof() []Known {
+	if l.info != FollowerInfo || l.cfg.Durable.Note(l.self) == 0 {
+		return nil
+	}
+	i, _ := findKnown(l.known, l.self)
+	return l.known[i : i+1 : i+1]
 }
 
 // cluster is the ensemble that this server is bound to. A server without any history is

@@ -285,8 +285,12 @@ func (s *script) disk(a *scriptArgs) {
 		if n, err := fmt.Sscanf(v, "%d:%d:%d:%d", &sid, &life, &note, &acked); n < 2 {
 			a.t.Fatalf("%s: %v", a.td.Pos, err)
 		}
+		incarnation := quorum.Incarnation{byte(sid), byte(life)}
+		if life == 0 {
+			incarnation = quorum.Incarnation{} // nobody is to be believed
+		}
 		d.known = append(d.known, zab.Known{
-			SID: quorum.SID(sid), Incarnation: quorum.Incarnation{byte(sid), byte(life)}, Noted: zxid.Make(1, zxid.Counter(note)),
+			SID: quorum.SID(sid), Incarnation: incarnation, Noted: zxid.Make(1, zxid.Counter(note)),
 			Acked: zxid.Make(min(zxid.Epoch(acked), 1), zxid.Counter(acked)),
 		})
 	}

@@ -22,7 +22,8 @@ import (
 //     was given under that id. Every quorum of promises for a higher epoch includes
 //     one of them, and each of them promised after it noted, for it still followed this epoch
 //     then.
-//  3. From now on it counts, and is remembered.
+//  3. It is remembered, and counts as soon as it has that note on its own disk. Whoever is left with it, should the
+//     leader end now, can be told so by it alone.
 //
 // The quorum is one of the committed configuration, even while another one is pending. Nobody else can commit that: it
 // was proposed in this epoch, or the establishment of the epoch would have committed it. So every quorum of promises that
@@ -96,23 +97,33 @@ func (l *Leader) accept(p *link) {
 			l.remember(Known{SID: p.sid, Incarnation: v.life})
 		}
 	case !l.wasRolledBack(p.sid, v.life):
-		v.joining = true
+		v.joining, v.adopted = true, 0
 		l.remember(Known{SID: p.sid})
 		l.adopt()
 	}
 }
 
-// adopt makes voters count whose former incarnation can do no harm any more.
+// adopt remembers voters whose former incarnation can do no harm any more, and makes those count that know it.
 func (l *Leader) adopt() {
 	for _, v := range l.voters {
 		p := l.link(v.sid)
-		if !v.joining || p == nil || !l.view.Committed.Verifier().HasQuorum(l.noted(v.sid)) {
+		if !v.joining || p == nil {
+			continue
+		}
+		if v.adopted == 0 {
+			if !l.view.Committed.Verifier().HasQuorum(l.noted(v.sid)) {
+				continue
+			}
+			l.remember(Known{SID: v.sid, Incarnation: v.life})
+			i, _ := findKnown(l.known, v.sid)
+			v.adopted = l.known[i].Noted
+		}
+		if i, found := findKnown(p.told, v.sid); !found || p.told[i].Noted < v.adopted {
 			continue
 		}
 		v.joining, v.trusted, v.accepted = false, true, true
 		v.acked = p.acked
 		l.cfg.Distrusted.Remove(v.sid)
-		l.remember(Known{SID: v.sid, Incarnation: v.life})
 		l.event(EventSynced, v.sid, p.end.ID, fmt.Sprintf("incarnation %v counts from now on", v.life))
 	}
 	l.advance()

@@ -117,7 +117,7 @@ type Message struct {
 	NeedSnap    bool       // AckEpoch: the learner cannot use a DIFF or TRUNC
 	Untrusted   bool       // FollowerInfo, AckEpoch: the learner's store must not be believed
 	History     Summary    // AckEpoch
-	Known       []Known    // LeaderInfo, AckEpoch, NewLeader, Ping, Ack: remembered incarnations
+	Known       []Known    // LeaderInfo, AckEpoch, NewLeader, Ping, Ack: remembered incarnations; FollowerInfo: the own one
 	Seq         uint64     // Ping: tick and round of the leader, see pingSeq
 	Done        bool       // SnapChunk
 }

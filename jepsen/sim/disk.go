@@ -35,7 +35,7 @@ type disk struct {
 
 	model model
 	maybe *model // a step that a crash has torn: it may be there or not
-	// amnesiac is set on the wiped disk of a voter until an established leader has taken it in.
+	// amnesiac is set on the wiped disk of a voter until it holds the note that it was taken in.
 	amnesiac bool
 	tainted  bool // the tree is wrong, or was: what is flushed may be
 	doubted  bool // the server has noted that its tree is suspect

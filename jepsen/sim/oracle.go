@@ -141,8 +141,12 @@ func (o *oracle) isDecided(p zxid.Point) bool {
 	return false
 }
 
-// durable notes what a disk holds now.
+// durable notes what a disk holds now. That of a wiped voter counts from when it holds the note that it was
+// taken in, which an established leader has made: its holder can show it to anybody.
 func (o *oracle) durable(d *disk) {
+	if life := d.model.incarnation; d.amnesiac && !life.IsZero() && d.model.remembers(d.sid) == life {
+		d.amnesiac = false
+	}
 	if d.amnesiac {
 		return
 	}
@@ -215,12 +219,6 @@ func (o *oracle) leads(t *tenure) {
 	}
 	if r.sid != me.sid || r.life != me.life || r.generation != me.generation {
 		o.s.fail(leaderUniqueness, "epoch %d is established by %v and by %v", e, r.sid, me.sid)
-	}
-	for _, k := range t.leader.Known() {
-		if d := o.s.server(k.SID).disk; d.amnesiac && !k.Gone && !k.Incarnation.IsZero() && d.model.incarnation == k.Incarnation {
-			d.amnesiac = false
-			o.durable(d)
-		}
 	}
 	if z := t.leader.LastCommitted(); z > r.committed || !ok {
 		o.decide(t, z)
