@@ -52,6 +52,11 @@ var samples = map[string][]byte{
 		Kind: zab.NewLeader, From: 3, To: 2, Epoch: 2, Point: zxid.Point{ID: 0x100000009, Hash: 0xa}, Cluster: cluster,
 		Known: []zab.Known{{SID: 0}, {SID: 2, Incarnation: incarnation}},
 	}),
+	"newleader-reconfiguring": message(zab.Message{
+		Kind: zab.NewLeader, From: 3, To: 2, Epoch: 2, Point: zxid.Point{ID: 0x200000007, Hash: 0xa},
+		Known:      []zab.Known{{SID: 2, Incarnation: incarnation, Noted: 0x200000001, Acked: 0x100000009}},
+		Membership: quorum.Membership{Committed: ensemble(0x100000000, "1"), Seen: ensemble(0x200000007, "1", "2")},
+	}),
 	"proposal": message(zab.Message{
 		Kind: zab.Proposal, From: 3, To: 2, Epoch: 2,
 		Entries: []zab.Entry{{ID: 0x200000001, Prev: 0x100000009, Hash: 0xc, Data: []byte("ab")}, {ID: 0x200000002, Prev: 0x200000001, Hash: 0xd}},
