@@ -33,7 +33,7 @@ func PointToDynamic(text []byte, path string, client bool) ([]byte, error) {
 			i++
 		}
 	}
-	if b := out.Bytes(); len(b) > 0 && !isEOL(b[len(b)-1]) {
+	if b := out.Bytes(); len(b) > 0 && b[len(b)-1] != '\n' { // a carriage return alone would take in the next newline
 		out.WriteByte('\n')
 	}
 	if n := len(lines); n > 0 && continues(lines[n-1]) {
