@@ -79,7 +79,7 @@ func (l *Leader) hear(told []Known) {
 		case v.trusted && v.life != life:
 			l.event(EventRefused, v.sid, 0, "no longer counted: another incarnation is remembered")
 			v.distrust()
-		case !v.trusted && v.life == life && p != nil && !p.untrusted && !l.cfg.Distrusted.Has(v.sid):
+		case !v.trusted && v.life == life && p != nil && !p.untrusted && !l.cfg.Distrusted.Has(v.sid) && !l.wasRolledBack(v.sid, life):
 			l.event(EventSynced, v.sid, 0, "counted: it is the incarnation that others remember")
 			v.trusted, v.promised = true, p.promised
 		}
