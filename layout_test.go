@@ -33,11 +33,9 @@ type layer struct {
 // layers is the map of ARCHITECTURE.md. A package that is not in it does not belong to
 // the house.
 var layers = map[string]layer{
-	"zab/zxid":      {pure: true},
-	"proto/jute":    {pure: true},
-	"quiet":         {},
-	"quiet/logbook": {},
-	"proto/zabpb":   {pure: true},
+	"zab/zxid":    {pure: true},
+	"proto/jute":  {pure: true},
+	"proto/zabpb": {pure: true},
 
 	"quorum": {pure: true, imports: []string{"zab/zxid"}},
 	"proto":  {pure: true, imports: []string{"proto/jute", "zab/zxid"}},
@@ -48,20 +46,22 @@ var layers = map[string]layer{
 	"server/session": {pure: true, imports: []string{"proto", "zab/zxid"}},
 	"conf":           {pure: true, imports: []string{"quorum"}, allowed: []string{"time", "io/fs"}}, // Duration, ErrNotExist
 
-	"zab/disk":       {},
-	"zab/txnlog":     {imports: []string{"zab", "quorum", "zab/disk", "zab/zxid", "proto/zabpb"}},
-	"znode/store":    {imports: []string{"znode", "proto", "proto/jute", "zab/disk", "zab/zxid", "proto/zabpb"}},
-	"proto/peerwire": {pure: true, imports: []string{"fle", "zab", "quorum", "zab/zxid", "proto/zabpb"}},
+	"zab/disk":             {},
+	"quorum/quiet":         {},
+	"quorum/quiet/logbook": {},
+	"zab/txnlog":           {imports: []string{"zab", "quorum", "zab/disk", "zab/zxid", "proto/zabpb"}},
+	"znode/store":          {imports: []string{"znode", "proto", "proto/jute", "zab/disk", "zab/zxid", "proto/zabpb"}},
+	"proto/peerwire":       {pure: true, imports: []string{"fle", "zab", "quorum", "zab/zxid", "proto/zabpb"}},
 
-	"quorum/transport":  {imports: []string{"proto/peerwire", "fle", "zab", "quorum", "zab/zxid", "quiet"}},
-	"quorum/peer":       {imports: []string{"fle", "zab", "quorum", "zab/zxid", "quiet"}},
+	"quorum/transport":  {imports: []string{"proto/peerwire", "fle", "zab", "quorum", "zab/zxid", "quorum/quiet"}},
+	"quorum/peer":       {imports: []string{"fle", "zab", "quorum", "zab/zxid", "quorum/quiet"}},
 	"server/watch":      {imports: []string{"znode", "proto"}},
 	"server/auth":       {imports: []string{"znode", "proto"}},
 	"server/fourletter": {imports: []string{"proto", "zab/zxid"}},
 	"server/keystore":   {imports: []string{"conf"}},
 	"server": {imports: []string{
 		"proto", "proto/jute", "znode", "server/session", "server/watch", "server/auth",
-		"server/fourletter", "conf", "zab/zxid", "quiet",
+		"server/fourletter", "conf", "zab/zxid", "quorum/quiet",
 	}},
 
 	"server/node": {imports: []string{
@@ -76,6 +76,9 @@ var layers = map[string]layer{
 
 // tests lists packages that exist to test the others, or to show their use, and may import anything.
 var tests = []string{"jepsen", "docs"}
+
+// tops are the directories at the root that hold packages. What comes new belongs below one of them.
+var tops = []string{".", "cmd", "conf", "docs", "fle", "jepsen", "proto", "quorum", "server", "zab", "znode"}
 
 // impure names what a pure package may not import.
 var impure = []string{
@@ -143,6 +146,9 @@ func TestLayers(t *testing.T) {
 	seen := map[string]bool{}
 	for _, s := range files {
 		seen[s.pkg] = true
+		if top, _, _ := strings.Cut(s.pkg, "/"); !slices.Contains(tops, top) {
+			t.Errorf("%s: the root has no place for a directory %s", s.file, top)
+		}
 		if s.pkg == "." || s.test || isTestPackage(s.pkg) {
 			continue
 		}

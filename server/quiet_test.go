@@ -13,7 +13,7 @@ import (
 
 	"github.com/zabkeeper/zabkeeper/conf"
 	"github.com/zabkeeper/zabkeeper/proto"
-	"github.com/zabkeeper/zabkeeper/quiet/logbook"
+	"github.com/zabkeeper/zabkeeper/quorum/quiet/logbook"
 	"github.com/zabkeeper/zabkeeper/server"
 )
 

@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/zabkeeper/zabkeeper/proto"
-	"github.com/zabkeeper/zabkeeper/quiet"
+	"github.com/zabkeeper/zabkeeper/quorum/quiet"
 	"github.com/zabkeeper/zabkeeper/server/auth"
 	"github.com/zabkeeper/zabkeeper/server/watch"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"

@@ -18,7 +18,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
-	"github.com/zabkeeper/zabkeeper/quiet/logbook"
+	"github.com/zabkeeper/zabkeeper/quorum/quiet/logbook"
 )
 
 // binary is the command under test, built once.

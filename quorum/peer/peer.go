@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/zabkeeper/zabkeeper/fle"
-	"github.com/zabkeeper/zabkeeper/quiet"
 	"github.com/zabkeeper/zabkeeper/quorum"
+	"github.com/zabkeeper/zabkeeper/quorum/quiet"
 	"github.com/zabkeeper/zabkeeper/zab"
 	"github.com/zabkeeper/zabkeeper/zab/zxid"
 )

@@ -9,8 +9,8 @@ import (
 
 	"github.com/zabkeeper/zabkeeper/fle"
 	"github.com/zabkeeper/zabkeeper/proto/peerwire"
-	"github.com/zabkeeper/zabkeeper/quiet"
 	"github.com/zabkeeper/zabkeeper/quorum"
+	"github.com/zabkeeper/zabkeeper/quorum/quiet"
 )
 
 // Transport connects one server to the others over TCP. Its methods may be called from any

@@ -17,7 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/zabkeeper/zabkeeper/conf"
-	"github.com/zabkeeper/zabkeeper/quiet/logbook"
+	"github.com/zabkeeper/zabkeeper/quorum/quiet/logbook"
 	"github.com/zabkeeper/zabkeeper/server/keystore"
 )
 

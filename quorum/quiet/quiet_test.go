@@ -12,8 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/zabkeeper/zabkeeper/quiet"
-	"github.com/zabkeeper/zabkeeper/quiet/logbook"
+	"github.com/zabkeeper/zabkeeper/quorum/quiet"
+	"github.com/zabkeeper/zabkeeper/quorum/quiet/logbook"
 )
 
 // lines takes what was written, as "level message" with the fields that count lines.
