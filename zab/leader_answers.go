@@ -28,13 +28,14 @@ type answer struct {
 // Answer queues the answer to a Sync or Revalidate behind the commit of everything that
 // is proposed by now, in the one stream that leads to the asker (spec 11.2); that to a Sync
 // waits, too, until a quorum has confirmed that this server leads. An answer
-// to this server itself comes out of Ready.Deliver. A learner that has gone gets none.
+// to this server itself comes out of Ready.Deliver. A learner that has gone gets none, and a leader
+// that is leaving gives none: what the asker had sent before may have come too late to be proposed.
 // The role keeps data.
 func (l *Leader) Answer(to quorum.SID, kind Kind, data []byte) {
 	if kind != Sync && kind != Revalidate {
 		panic(fmt.Sprintf("zab: %v is no answer", kind))
 	}
-	if p := l.link(to); l.phase != Broadcast || to != l.self && (p == nil || p.state != linkSynced) {
+	if p := l.link(to); l.phase != Broadcast || l.leaving || to != l.self && (p == nil || p.state != linkSynced) {
 		return
 	}
 	a := answer{
