@@ -318,20 +318,21 @@ func (o *oracle) order(txn *proto.Txn) {
 	if _, alive := o.ref.Session(id); alive && o.closed[id] != 0 {
 		o.s.fail(sessionOrder, "%v: session %v, closed at %v, is alive again", txn.Zxid, id, o.closed[id])
 	}
-	if o.closed[id] != 0 && txn.Type == proto.OpError {
-		return // refused: what came by an earlier connection of a session that has ended may come late
-	}
-	if expires := txn.Type == proto.OpCloseSession && txn.Cxid == 0; !expires {
-		last, known := o.cxids[id]
-		if known && txn.Cxid <= last {
-			o.s.fail(sessionOrder, "%v: request %d of session %v takes effect after %d", txn.Zxid, txn.Cxid, id, last)
-		}
-		o.cxids[id] = txn.Cxid
-	} else if o.closed[id] == 0 {
+	closes, over := txn.Type == proto.OpCloseSession, o.closed[id] != 0
+	switch last, known := o.cxids[id]; {
+	case over && (closes || txn.Type == proto.OpError):
+		// What came by an earlier connection of a session that has ended may come late. It does nothing.
+	case closes && txn.Cxid == 0:
 		o.s.counts.Expired++
+	case known && txn.Cxid <= last:
+		o.s.fail(sessionOrder, "%v: request %d of session %v takes effect after %d", txn.Zxid, txn.Cxid, id, last)
+	default:
+		o.cxids[id] = txn.Cxid
 	}
-	if txn.Type == proto.OpCloseSession {
-		o.closed[id] = txn.Zxid
+	if closes {
+		if !over {
+			o.closed[id] = txn.Zxid
+		}
 		if orphans := o.ref.orphans(); orphans != "" {
 			o.s.fail(sessionOrder, "%v closes a session and leaves %s", txn.Zxid, orphans)
 		}
