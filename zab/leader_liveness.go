@@ -134,6 +134,16 @@ func (l *Leader) handedOver() bool {
 	return true
 }
 
+// Stranded reports whether the epoch has its quorum of promises and cannot begin with those that are connected: they
+// and this server are no quorum. Whoever is missing looks for a leader and joins none without a quorum behind it.
+func (l *Leader) Stranded() bool {
+	here := l.trusted(func(v *voter) bool {
+		p := l.link(v.sid)
+		return v == l.me || p != nil && p.voter == v
+	})
+	return l.phase == Synchronization && !l.view.HasQuorum(here)
+}
+
 // diskStuck ends the role when the own disk has not moved for SyncTicks while a quorum holds what it
 // lacks: the others can do without it, and with DeliverDurable everything waits for it (hazard H-74).
 func (l *Leader) diskStuck() bool {

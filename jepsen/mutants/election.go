@@ -112,4 +112,10 @@ var election = []Mutant{
 		}},
 		Killers: []Trial{{Suite: "peer"}},
 	},
+	{
+		Name: "stranded-leader-waits", Bug: "a leader whose quorum has left before the epoch began waits for initLimit",
+		IDs:     []string{"H-45", "ZK-3109"},
+		Edits:   []Edit{{"zab/leader_liveness.go", `return l.phase == Synchronization && !l.view`, `return l.phase == Stopped && !l.view`}},
+		Killers: []Trial{{Suite: "peer"}},
+	},
 }

@@ -44,4 +44,10 @@ var members = []Mutant{
 		Edits:   []Edit{{"zab/leader_reconfig.go", "\tif designated != l.self {\n\t\tl.leave(designated)\n\t\treturn\n\t}\n", ""}},
 		Killers: []Trial{{Suite: "zab"}},
 	},
+	{
+		Name: "leaving-leader-answers", Bug: "a leader that refuses proposals, since it has to leave, still answers what came behind them",
+		IDs:     []string{"H-81"},
+		Edits:   []Edit{{"zab/leader_answers.go", `l.phase != Broadcast || l.leaving || to`, `l.phase != Broadcast || to`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
 }

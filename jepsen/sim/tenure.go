@@ -185,16 +185,21 @@ func (t *tenure) handle(m message) {
 	}
 }
 
-// notified passes a notification to the election, and gives up a leadership whose electors have turned
-// away before it began (hazard H-45), as quorum/peer does.
+// notified passes a notification to the election, and gives up a leadership that cannot begin while voters look
+// for a leader (hazard H-45), as quorum/peer does.
 func (t *tenure) notified(n fle.Notification) {
 	t.p.listen(n)
-	const grace = 2*finalizeWait + tickTime
-	if t.leader == nil || t.leader.Phase() != zab.Discovery || n.State != fle.Looking ||
-		!t.outcome.Supporters.Has(n.From) || t.p.s.now-t.began < time.Duration(float64(grace)*t.p.rate) {
+	if t.leader == nil || n.State != fle.Looking || !t.leader.Membership().Voters().Has(n.From) {
 		return
 	}
-	t.reason = "a voter that elected this server is looking for a leader"
+	const grace = 2*finalizeWait + tickTime
+	elector, late := t.outcome.Supporters.Has(n.From), t.p.s.now-t.began >= time.Duration(float64(grace)*t.p.rate)
+	switch {
+	case t.leader.Phase() == zab.Discovery && elector && late:
+		t.reason = "a voter that elected this server is looking for a leader"
+	case t.leader.Stranded() && (late || !elector):
+		t.reason = "a voter is looking for a leader, and no quorum is left here"
+	}
 }
 
 func (t *tenure) tick() {

@@ -509,6 +509,53 @@ func TestDisloyalVotersEndALeadershipEarly(t *testing.T) {
 	})
 }
 
+// A leader that cannot begin, since those who came have left again, makes room for an election in which another voter can
+// have its say: at once when that is looking, and after a while when it is the one that left [H-45].
+func TestStrandedLeadershipEnds(t *testing.T) {
+	grace := 2*peer.DefaultFinalize + tickTime
+	for name, looking := range map[string]struct {
+		sid   quorum.SID
+		after time.Duration
+	}{"another voter": {2, 0}, "the one that left": {1, grace}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				s := newStage(t)
+				s.votes(func(n fle.Notification) (fle.Vote, bool) { return n.Vote, n.To == 1 && n.Vote.Leader == 3 })
+				s.run()
+				s.await("LEADING", func() bool { return s.state() == fle.Leading })
+				s.votes(nil)
+				began := time.Now()
+				s.peer.LinkUp(7, 1)
+				s.peer.Received(7, []zab.Message{info(1)})
+				s.await("LEADERINFO", func() bool { return s.sentOn(7) == "LEADERINFO" })
+				s.peer.Received(7, []zab.Message{{Kind: zab.AckEpoch, From: 1, Epoch: 1, Fresh: true}})
+				s.await("NEWLEADER", func() bool { return strings.HasSuffix(s.sentOn(7), "NEWLEADER") })
+				look := func(sid quorum.SID, round uint64) {
+					s.peer.Notified(fle.Notification{From: sid, To: 3, State: fle.Looking, Round: round, Vote: fle.Vote{Leader: sid}})
+					synctest.Wait()
+				}
+				look(1, 2)
+				look(2, 2)
+				if s.state() != fle.Leading {
+					t.Fatal("it gave up though a quorum is connected")
+				}
+				s.peer.LinkDown(7, errors.New("no snapshot for you"))
+				if synctest.Wait(); looking.after > 0 {
+					if look(looking.sid, 3); s.state() != fle.Leading {
+						t.Fatal("it gave up before the voter could come again")
+					}
+					pass(looking.after - time.Since(began))
+				}
+				look(looking.sid, 4)
+				s.await("LOOKING", func() bool { return s.state() == fle.Looking })
+				if took := time.Since(began); took >= initLimit*tickTime {
+					t.Errorf("it took %v, no less than initLimit", took)
+				}
+			})
+		})
+	}
+}
+
 // A learner that its leader turns away at once, again and again, tries ever more seldom, and
 // still tries.
 func TestRefusedLearnerBacksOff(t *testing.T) {

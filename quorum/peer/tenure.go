@@ -251,19 +251,22 @@ func (t *tenure) event(e event) error {
 	return nil
 }
 
-// notified passes a notification to the election, and gives up a leadership whose electors
-// have turned away before it began: a voter that elected this server and is looking still, or
-// again, when there was time enough to come, follows somebody else by now or will never
-// come [ZOOKEEPER-3109, hazard H-45].
+// notified passes a notification to the election, and gives up a leadership that cannot begin while voters look for a leader
+// [ZOOKEEPER-3109, hazard H-45]. Who elected this server and looks still, or again, when there was time enough to come,
+// follows somebody else or will never come. And once those that came have left, another voter may be what is missing: else
+// two servers could lead in turn for ever, each elected by a third that neither can synchronise.
 func (t *tenure) notified(n fle.Notification) {
 	t.p.listen(n)
-	cfg := &t.p.cfg
-	grace := 2*cfg.Finalize + cfg.TickTime
-	if t.leader == nil || t.leader.Phase() != zab.Discovery || n.State != fle.Looking ||
-		!t.outcome.Supporters.Has(n.From) || time.Since(t.began) < grace {
+	if t.leader == nil || n.State != fle.Looking || !t.leader.Membership().Voters().Has(n.From) {
 		return
 	}
-	t.reason = fmt.Sprintf("voter %v, which elected this server, is looking for a leader", n.From)
+	elector, late := t.outcome.Supporters.Has(n.From), time.Since(t.began) >= 2*t.p.cfg.Finalize+t.p.cfg.TickTime
+	switch {
+	case t.leader.Phase() == zab.Discovery && elector && late:
+		t.reason = fmt.Sprintf("voter %v, which elected this server, is looking for a leader", n.From)
+	case t.leader.Stranded() && (late || !elector):
+		t.reason = fmt.Sprintf("voter %v is looking for a leader, and no quorum is left here", n.From)
+	}
 }
 
 func (t *tenure) linkUp(e event) {
