@@ -37,11 +37,15 @@ type sessionIDs struct {
 func newSessionIDs(cfg *Config) *sessionIDs {
 	ids := &sessionIDs{top: cfg.SessionByte, salt: cfg.SessionSalt, reserve: cfg.ReserveIDs}
 	if id := uint64(cfg.ReservedIDs); byte(id/idNumbers) == ids.top {
-		// Somewhere in the next block: a server that was set back to a copy of its data starts from the same
-		// note again.
-		ids.last, ids.begun = (id+uint64(ids.salt)*(idBlock>>16))%idNumbers, true
+		ids.last, ids.begun = ids.beyond(id), true
 	}
 	return ids
+}
+
+// beyond returns a number somewhere in the block behind n. Where is up to the salt: a server that is set back to a copy of its
+// data, or wiped, twice starts from the same note, or from the same living session, again.
+func (ids *sessionIDs) beyond(n uint64) uint64 {
+	return (n + uint64(ids.salt)*(idBlock>>16)) % idNumbers
 }
 
 // after reports whether number a comes behind b. What is near the end is followed by what is near
@@ -65,7 +69,7 @@ func (ids *sessionIDs) resume(id proto.SessionID) {
 	defer ids.mu.Unlock()
 	number := uint64(id) % idNumbers
 	if byte(uint64(id)/idNumbers) == ids.top && (!ids.begun || after(number, ids.last)) {
-		ids.last, ids.begun = (number+idMargin)%idNumbers, true
+		ids.last, ids.begun = ids.beyond(number+idMargin), true
 	}
 }
 

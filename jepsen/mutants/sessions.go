@@ -68,4 +68,10 @@ var sessions = []Mutant{
 		Edits:   []Edit{{"server/primary.go", `			p.expired = append(p.expired, owner)`, `			_ = owner`}},
 		Killers: []Trial{{Suite: "server", Run: "Orphan"}},
 	},
+	{
+		Name: "wiped-twice-same-ids", Bug: "a server that is wiped twice gives the same ids to sessions both times",
+		IDs:     []string{"H-69"},
+		Edits:   []Edit{{"server/sessionids.go", `ids.beyond(number+idMargin), true`, `(number+idMargin)%idNumbers, true`}},
+		Killers: []Trial{{Suite: "server", Run: "SessionIDs"}},
+	},
 }
