@@ -252,25 +252,32 @@ func (o *oracle) excused(p *process) bool {
 	return p.disk.tainted
 }
 
-// recently is how long ago a server was refused a snapshot that needs one still: it asks again long before.
+// recently is how long ago a server was refused a snapshot that needs one still and whom others could lead: it
+// asks again long before.
 const recently = 15 * time.Second
 
 // contested reports whether nobody can tell whose tree is right, so that a suspect server neither is
 // cleared nor gets another tree, and those who need a snapshot from it get none (L1 to L3 do not hold, as
 // docs/operations.md says): there is no quorum, in the membership that a suspect goes by, of servers that are
 // there, have a tree, and one that is right. Whoever needs a snapshot from a suspect has none: what it got would
-// say nothing that is not known.
+// say nothing that is not known. It needs one still if it was refused a moment ago, or if nobody can lead without the
+// suspects: it may then follow who cannot for so long that it hardly ever asks.
 func (s *simulation) contested() bool {
-	var suspects []*server
+	var suspects, others []*server
+	for _, v := range s.present() {
+		switch {
+		case !v.proc.alive():
+		case v.proc.app.standing.suspect:
+			suspects = append(suspects, v)
+		case !v.disk.amnesiac:
+			others = append(others, v)
+		}
+	}
+	led := slices.ContainsFunc(others, func(v *server) bool { return mayLead(v, others) })
 	var right quorum.Set
 	for _, v := range s.present() {
-		if !v.proc.alive() {
-			continue
-		}
-		if v.proc.app.standing.suspect {
-			suspects = append(suspects, v)
-		}
-		if refused := v.refused > 0 && s.now-v.refused < recently; !refused && !v.proc.app.wrong() {
+		refused := v.refused > 0 && (!led || s.now-v.refused < recently)
+		if v.proc.alive() && !refused && !v.proc.app.wrong() {
 			right.Add(v.sid)
 		}
 	}

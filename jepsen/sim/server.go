@@ -31,7 +31,7 @@ type server struct {
 	// pausedUntil is when the process goes on: until then nothing that it waits for happens.
 	pausedUntil time.Duration
 	absent      bool          // for good
-	refused     time.Duration // when it last got no snapshot, from a leader whose tree is suspect; 0: never
+	refused     time.Duration // when it last got no snapshot, from a leader whose tree is suspect; 0: not since it last served
 	sequence    uint64        // of its lines in the trace
 }
 

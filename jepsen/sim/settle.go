@@ -193,7 +193,7 @@ func (t *tenure) enter(phase zab.Phase) {
 	if t.leader != nil {
 		t.p.app.lead(t.generation, t.leader.Next())
 	}
-	t.p.app.serving = true
+	t.p.app.serving, t.p.refused = true, 0
 }
 
 // event writes what the role reports.
