@@ -12,14 +12,25 @@ import (
 	"github.com/zabkeeper/zabkeeper/jepsen/check"
 )
 
+// readLimit is how long a walk waits for a single read: a tree takes as long as it is large.
+const readLimit = time.Minute
+
+// errSilent is a server that answers no more.
+var errSilent = errors.New("no answer for too long")
+
 // Walk reads the whole tree of one server, after a sync, without /zookeeper, which servers fill
 // in part from their own files, and the list of the ensemble's servers. The address must be that server's alone.
+// It fails when a single read takes a minute.
 func Walk(ctx context.Context, id int, addr string, timeout time.Duration, r *Recorder) (check.Tree, error) {
 	s, err := Open([]string{addr}, timeout, uint64(id), r)
 	if err != nil {
 		return check.Tree{}, err
 	}
 	defer s.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	idle := time.AfterFunc(readLimit, func() { cancel(errSilent) })
+	defer idle.Stop()
 	// A library call waits for a connection as long as it takes; the end of ctx ends it.
 	stop := context.AfterFunc(ctx, s.Abandon)
 	defer stop()
@@ -28,7 +39,7 @@ func Walk(ctx context.Context, id int, addr string, timeout time.Duration, r *Re
 		return check.Tree{}, fmt.Errorf("workload: walk server %d: sync: %w", id, err)
 	}
 	t := check.Tree{Server: id, Nodes: map[string]check.Node{}}
-	if err := walk(ctx, s.conn, "/", t.Nodes); err != nil {
+	if err := walk(ctx, s.conn, "/", t.Nodes, func() { idle.Reset(readLimit) }); err != nil {
 		return check.Tree{}, fmt.Errorf("workload: walk server %d: %w", id, err)
 	}
 	err = patiently(ctx, func() (err error) { t.Config, err = s.Config(); return })
@@ -48,15 +59,17 @@ func patiently(ctx context.Context, read func() error) error {
 		}
 		select {
 		case <-ctx.Done():
-			return err
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
 
-func walk(ctx context.Context, conn *zk.Conn, root string, nodes map[string]check.Node) error {
+// walk reads what is below root, and calls alive before each node.
+func walk(ctx context.Context, conn *zk.Conn, root string, nodes map[string]check.Node, alive func()) error {
 	todo := []string{root}
 	for len(todo) > 0 {
+		alive()
 		path := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		var data []byte

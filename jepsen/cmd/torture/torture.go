@@ -42,7 +42,6 @@ const (
 	startLimit   = 60 * time.Second // until all servers serve for the first time
 	settleLimit  = 40 * time.Second // until all serve again after an act
 	goneLimit    = 30 * time.Second // until the ephemerals of ended sessions are gone
-	walkLimit    = 60 * time.Second // for reading all trees
 	agreeLimit   = 10 * time.Second // until all servers rest at one zxid
 	afterHealing = 2 * time.Second  // in which clients must get work done
 	stuckLimit   = 20 * time.Second // until all clients have ended after the run
@@ -247,8 +246,6 @@ func (r *run) final(ctx context.Context) (check.Final, error) {
 	if err := r.gone(ctx); err != nil {
 		return f, err
 	}
-	ctx, stop := context.WithTimeout(ctx, walkLimit)
-	defer stop()
 	f.Taken = int64(r.env.Recorder.Now())
 	for _, id := range r.cluster.IDs() {
 		t, err := workload.Walk(ctx, id, r.cluster.Addr(id), r.env.Timeout, r.env.Recorder)
@@ -338,9 +335,9 @@ func (r *run) judge(f check.Final) {
 
 // restart kills everybody at once, at rest, and reads the trees again.
 func (r *run) restart(ctx context.Context, f check.Final) {
-	ctx, cancel := context.WithTimeout(ctx, startLimit+walkLimit)
+	wait, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	err := errors.Join(r.cluster.KillAll(), r.cluster.StartAll(), r.cluster.WaitServing(ctx))
+	err := errors.Join(r.cluster.KillAll(), r.cluster.StartAll(), r.cluster.WaitServing(wait))
 	for i := 0; i < len(f.Trees) && err == nil; i++ {
 		id := f.Trees[i].Server
 		var t check.Tree
