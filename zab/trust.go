@@ -97,8 +97,11 @@ func (l *Leader) accept(p *link) {
 			l.remember(Known{SID: p.sid, Incarnation: v.life})
 		}
 	case !l.wasRolledBack(p.sid, v.life):
-		v.joining, v.adopted = true, 0
-		l.remember(Known{SID: p.sid})
+		// Whose adoption is noted was cut off before it knew: it counts when it does. To begin again would take the note
+		// back, and leave it without one if this leader ends now.
+		if v.joining = true; v.adopted == 0 {
+			l.remember(Known{SID: p.sid})
+		}
 		l.adopt()
 	}
 }

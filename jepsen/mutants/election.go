@@ -118,4 +118,10 @@ var election = []Mutant{
 		Edits:   []Edit{{"zab/leader_liveness.go", `return l.phase == Synchronization && !l.view`, `return l.phase == Stopped && !l.view`}},
 		Killers: []Trial{{Suite: "peer"}},
 	},
+	{
+		Name: "adoption-begins-again", Bug: "a wiped voter that was cut off while it was adopted is voided once more",
+		IDs:     []string{"H-40"},
+		Edits:   []Edit{{"zab/trust.go", `if v.joining = true; v.adopted == 0 {`, `if v.joining, v.adopted = true, 0; v.adopted == 0 {`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
 }
