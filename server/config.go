@@ -95,7 +95,7 @@ type Config struct {
 	ReserveIDs  func(through proto.SessionID) error
 	ReservedIDs proto.SessionID
 	// SessionSalt are the lowest bits of ids that are made from the clock, and say where ids begin behind
-	// ReservedIDs. With a random one for each start, a server that has lost its notes, or was set back to
+	// ReservedIDs, or behind the living sessions of an earlier life whose notes are lost. With a random one for each start, a server that has lost its notes, or was set back to
 	// older ones, hardly ever repeats ids.
 	SessionSalt uint16
 	// Ensemble is what clients read in /zookeeper/config; nil on a standalone server.
