@@ -106,6 +106,8 @@ func (l *learner) check() error {
 	promised := l.cfg.Durable.Promise
 	return errors.Join(
 		must(l.promise.Epoch > promised.Epoch || l.promise == promised, "promises do not shrink [I12]"),
+		must(l.epoch <= l.promise.Epoch, "the epoch that is followed is promised"),
+		must(l.epoch == l.promise.Epoch || !l.told() || !l.view.Voters().Has(l.self), "who has a vote follows no epoch before its promise"),
 		must(l.history.Last() == l.last, "the summary ends where the history ends"),
 		must(l.committed <= l.last.ID, "committed history was received"),
 		must(l.delivered <= l.committed, "only what is committed is delivered"),

@@ -82,9 +82,9 @@ func (n *node) checkPromise(m zab.Message) {
 	case zab.LeaderInfo:
 		ok = d.promise == zab.Promise{Epoch: m.Epoch, Leader: n.sid}
 	case zab.AckEpoch:
-		ok = d.promise.Epoch == m.Epoch && (d.promise.Leader == m.To || !m.Fresh) && d.current == m.Current && d.last() == m.History.Last()
+		ok = d.promise.Epoch >= m.Epoch && (d.promise == zab.Promise{Epoch: m.Epoch, Leader: m.To} || !m.Fresh) && d.current == m.Current && d.last() == m.History.Last()
 	case zab.Ack:
-		ok = d.current == m.Epoch && (m.Zxid.Counter() == 0 || d.holds(m.Zxid))
+		ok = d.current == m.Epoch && (d.promise.Epoch == m.Epoch || !n.voter()) && (m.Zxid.Counter() == 0 || d.holds(m.Zxid))
 	default:
 	}
 	if !ok {

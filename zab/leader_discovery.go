@@ -40,16 +40,17 @@ func (l *Leader) onInfo(m Message) {
 		}
 	}
 	l.insert(p)
-	l.accepted = max(l.accepted, m.Epoch)
 	switch {
 	case l.epoch == 0:
+		l.accepted = max(l.accepted, m.Epoch)
 		l.fixEpoch()
 	case l.offered:
 		l.offer(p)
 	}
 }
 
-// refusal says why a server must not become a learner, or nothing.
+// refusal says why a server must not become a learner, or nothing. What a promise binds is a vote: who has
+// none here is bound by none, and decides itself whether to follow (see learner.unbound).
 func (l *Leader) refusal(m Message, duplicate bool) string {
 	switch {
 	case duplicate:
@@ -60,7 +61,7 @@ func (l *Leader) refusal(m Message, duplicate bool) string {
 		return fmt.Sprintf("knows configuration %v, this server only %v", m.Config, l.view.Seen.Version())
 	case m.Epoch >= zxid.MaxEpoch:
 		return fmt.Sprintf("epoch %d cannot be", m.Epoch)
-	case l.epoch != 0 && m.Epoch > l.epoch:
+	case l.epoch != 0 && m.Epoch > l.epoch && m.Kind == FollowerInfo && l.voter(m.From) != nil:
 		return fmt.Sprintf("promised epoch %d, this one is %d", m.Epoch, l.epoch)
 	}
 	return ""

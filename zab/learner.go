@@ -20,10 +20,11 @@ type learner struct {
 	table  *[kindEnd]learnerHandler
 
 	state   learnerState
-	promise Promise // given, durable from awaitingSync on
-	fresh   bool    // the promise was given to this leader now, not earlier
-	abstain bool    // the leader is not the one that is remembered under its id
-	silence int     // ticks since the leader was heard
+	epoch   zxid.Epoch // of the leader, from promising on; below promise only without a vote (see unbound)
+	promise Promise    // given, durable from awaitingSync on
+	fresh   bool       // the promise was given to this leader now, not earlier
+	abstain bool       // the leader is not the one that is remembered under its id
+	silence int        // ticks since the leader was heard
 
 	// The history as far as it was received.
 	history   Summary
@@ -122,12 +123,7 @@ func (l *learner) cluster() quorum.ClusterID {
 func (l *learner) Phase() Phase { return l.phase }
 
 // Epoch returns the epoch of the leader that is followed, or 0 before LEADERINFO.
-func (l *learner) Epoch() zxid.Epoch {
-	if l.state == awaitingLeader {
-		return 0
-	}
-	return l.promise.Epoch
-}
+func (l *learner) Epoch() zxid.Epoch { return l.epoch }
 
 // NeedSnap reports whether the next role should ask for a snapshot, because the
 // last synchronisation showed that a DIFF or TRUNC does not do: it belongs
@@ -148,10 +144,10 @@ func (l *learner) Step(m Message) {
 		case l.state == awaitingLeader:
 			l.illegal(m)
 			return
-		case m.Epoch > l.promise.Epoch:
-			l.stop(fmt.Sprintf("%v of epoch %d, following epoch %d", m.Kind, m.Epoch, l.promise.Epoch))
+		case m.Epoch > l.epoch:
+			l.stop(fmt.Sprintf("%v of epoch %d, following epoch %d", m.Kind, m.Epoch, l.epoch))
 			return
-		case m.Epoch < l.promise.Epoch:
+		case m.Epoch < l.epoch:
 			return
 		}
 	}
@@ -249,7 +245,7 @@ func (l *learner) Submit(kind Kind, data []byte) {
 		panic(fmt.Sprintf("zab: %v cannot be submitted", kind))
 	}
 	if l.phase == Broadcast {
-		l.send(Message{Kind: kind, To: l.leader, Epoch: l.promise.Epoch, Data: data})
+		l.send(Message{Kind: kind, To: l.leader, Epoch: l.epoch, Data: data})
 	}
 }
 
@@ -272,7 +268,7 @@ func (l *learner) Persisted(token uint64) {
 		l.durable = f.last
 		l.ack()
 		if f.marks&markKnown != 0 && l.info == FollowerInfo {
-			l.send(Message{Kind: Ack, To: l.leader, Epoch: l.promise.Epoch, Zxid: zxid.Make(l.promise.Epoch, 0), Known: f.known})
+			l.send(Message{Kind: Ack, To: l.leader, Epoch: l.epoch, Zxid: zxid.Make(l.epoch, 0), Known: f.known})
 		}
 	}
 	l.assert()
@@ -284,7 +280,7 @@ func (l *learner) ack() {
 		return
 	}
 	l.acked = l.durable
-	l.send(Message{Kind: Ack, To: l.leader, Epoch: l.promise.Epoch, Zxid: l.durable})
+	l.send(Message{Kind: Ack, To: l.leader, Epoch: l.epoch, Zxid: l.durable})
 }
 
 // SnapshotStaged tells that the snapshot announced by Snap was received whole,

@@ -31,7 +31,7 @@ func (l *learner) see(m Message) bool {
 		// joins may not have been told yet.
 		l.setView(quorum.Membership{Committed: l.view.Seen, Seen: m.Proposed})
 		l.event(EventReconfig, l.leader, l.last.ID, fmt.Sprintf("proposed: %v", m.Proposed.Voters()))
-		return true
+		return l.vote()
 	}
 	return false
 }
@@ -55,7 +55,7 @@ func (l *learner) membership(m Message) bool {
 	} else {
 		l.view = quorum.Membership{Committed: l.view.Committed, Seen: m.Membership.Seen}
 	}
-	return true
+	return l.vote()
 }
 
 // setView makes m the membership. As long as NEWLEADER is not accepted it goes to disk with

@@ -26,13 +26,15 @@ func (l *learner) onLeaderInfo(m Message) {
 		l.refuse(fmt.Sprintf("leader belongs to ensemble %v, this server to %v", m.Cluster, own))
 	case m.Epoch > zxid.MaxEpoch || m.Epoch == 0:
 		l.refuse(fmt.Sprintf("epoch %d cannot be", m.Epoch))
-	case m.Epoch < l.promise.Epoch:
+	case m.Epoch < l.promise.Epoch && !l.unbound(m):
 		l.refuse(fmt.Sprintf("epoch %d, promised %d", m.Epoch, l.promise.Epoch))
-	case m.Epoch == l.promise.Epoch:
+	case m.Epoch <= l.promise.Epoch:
+		l.epoch = m.Epoch
 		l.learn(m.Known)
 		l.doubt(m)
 		l.ackEpoch()
 	default:
+		l.epoch = m.Epoch
 		l.learn(m.Known)
 		l.doubt(m)
 		l.state, l.fresh = promising, true
@@ -42,6 +44,27 @@ func (l *learner) onLeaderInfo(m Message) {
 		l.marks |= markPromise
 		l.event(EventEpoch, l.leader, zxid.Make(m.Epoch, 0), "accepted")
 	}
+}
+
+// unbound reports whether a leader may be followed although a later epoch was promised to another, as is
+// refused to Apache's observers (spec 6.2). What a promise binds is a vote, and for this leader the server has none. Nor
+// can its promise count for the other one any more, if it had a vote when it gave it: that it was taken away is
+// committed, hence held by a quorum of every configuration before, and whoever had that quorum's promises knows of it.
+// The promise itself stays as it is: if the vote comes back, it comes back to this (see vote). A list
+// without a version is a file, which proves nothing to a server whose own file gives it a vote.
+func (l *learner) unbound(m Message) bool {
+	return m.Epoch >= l.cfg.Durable.Current && !m.Membership.IsZero() && !m.Membership.Voters().Has(l.self) &&
+		(m.Membership.Committed.Version() > 0 || !l.view.Voters().Has(l.self))
+}
+
+// vote reports whether this server may go on in the configurations that it has learnt of. With a
+// vote in them it must not acknowledge anything in an epoch before the one that it has promised.
+func (l *learner) vote() bool {
+	if l.epoch < l.promise.Epoch && l.view.Voters().Has(l.self) {
+		l.refuse(fmt.Sprintf("epoch %d, promised %d, and this server has a vote now", l.epoch, l.promise.Epoch))
+		return false
+	}
+	return true
 }
 
 // doubt makes this server abstain if the leader is not the incarnation that it remembers:
@@ -64,7 +87,7 @@ func (l *learner) ackEpoch() {
 	l.state = awaitingSync
 	l.enter(Synchronization, l.last.ID)
 	l.send(Message{
-		Kind: AckEpoch, To: l.leader, Epoch: l.promise.Epoch, Zxid: l.last.ID,
+		Kind: AckEpoch, To: l.leader, Epoch: l.epoch, Zxid: l.last.ID,
 		Current: l.cfg.Durable.Current, Fresh: l.fresh, History: l.cfg.Durable.History,
 		NeedSnap: l.needSnap, Untrusted: l.cfg.Durable.Untrusted || l.abstain,
 		Known: l.known,
@@ -114,7 +137,7 @@ func (l *learner) onTrunc(m Message) {
 // onSnap begins a synchronisation that replaces the history. The chunks go past this
 // role to the driver, which reports with SnapshotStaged or SnapshotFailed.
 func (l *learner) onSnap(m Message) {
-	if l.state != awaitingSync || m.Point.ID < 0 || m.Point.ID.Epoch() > l.promise.Epoch {
+	if l.state != awaitingSync || m.Point.ID < 0 || m.Point.ID.Epoch() > l.epoch {
 		l.illegal(m)
 		return
 	}
@@ -167,8 +190,8 @@ func (l *learner) receive(entries []Entry) bool {
 			l.mismatch(err, e.ID)
 			return false
 		}
-		if at := e.ID.Epoch(); at > l.promise.Epoch || l.state > receiving && at != l.promise.Epoch {
-			l.stop(fmt.Sprintf("protocol error: %v proposed in epoch %d", e.ID, l.promise.Epoch))
+		if at := e.ID.Epoch(); at > l.epoch || l.state > receiving && at != l.epoch {
+			l.stop(fmt.Sprintf("protocol error: %v proposed in epoch %d", e.ID, l.epoch))
 			return false
 		}
 		last = e.Point()
@@ -269,7 +292,7 @@ func (l *learner) acceptNewLeader(m Message) {
 		l.step.Truncate = &from
 	}
 	l.step.Append, l.staged, l.stagedBytes = l.staged, nil, 0
-	if epoch := l.promise.Epoch; d.Current != epoch {
+	if epoch := l.epoch; d.Current != epoch {
 		l.step.Current = &epoch
 	}
 	if !m.Cluster.IsZero() && m.Cluster != d.Cluster {
@@ -298,7 +321,7 @@ func (l *learner) acceptNewLeader(m Message) {
 func (l *learner) ackNewLeader() {
 	l.state = awaitingUpToDate
 	l.needSnap = false
-	l.send(Message{Kind: Ack, To: l.leader, Epoch: l.promise.Epoch, Zxid: zxid.Make(l.promise.Epoch, 0)})
+	l.send(Message{Kind: Ack, To: l.leader, Epoch: l.epoch, Zxid: zxid.Make(l.epoch, 0)})
 	l.event(EventSynced, l.leader, l.last.ID, "accepted NEWLEADER")
 }
 
@@ -330,7 +353,7 @@ func (l *learner) onPing(m Message) {
 	if l.state > receiving {
 		l.learn(m.Known)
 	}
-	l.send(Message{Kind: Ping, To: l.leader, Epoch: l.promise.Epoch, Zxid: l.last.ID, Seq: m.Seq})
+	l.send(Message{Kind: Ping, To: l.leader, Epoch: l.epoch, Zxid: l.last.ID, Seq: m.Seq})
 }
 
 // onAnswer passes on the answer to a Sync or Revalidate, behind the commits that came

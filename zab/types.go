@@ -190,9 +190,9 @@ func (d *Durable) Stranger(sid quorum.SID, life quorum.Incarnation, noted zxid.I
 	return found && !d.Known[i].Gone && !life.IsZero() && d.Known[i].Incarnation != life && noted <= d.Known[i].Noted
 }
 
-// Promise is the durable promise never to follow or acknowledge a leader of a
-// lower epoch, nor to help another leader of the same one to find its quorum of
-// promises (spec 6.2, hazard H-34).
+// Promise is the durable promise never to give a vote to a leader of a lower epoch: not to acknowledge
+// anything of it, nor to help another leader of the same one to find its quorum of
+// promises (spec 6.2, hazard H-34). Who has no vote that it could give follows either.
 type Promise struct {
 	Epoch  zxid.Epoch
 	Leader quorum.SID

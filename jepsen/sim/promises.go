@@ -15,7 +15,7 @@ func (o *oracle) says(t *tenure, m *zab.Message) {
 			o.s.fail(ackMeansDurable, "server %v offers epoch %d, its disk has promised %v", t.p.sid, m.Epoch, d.promise)
 		}
 	case zab.AckEpoch:
-		if d.promise.Epoch != m.Epoch || m.Fresh && d.promise.Leader != m.To || d.current != m.Current || d.last() != m.History.Last() {
+		if d.promise.Epoch < m.Epoch || m.Fresh && d.promise != (zab.Promise{Epoch: m.Epoch, Leader: m.To}) || d.current != m.Current || d.last() != m.History.Last() {
 			o.s.fail(ackMeansDurable, "server %v acknowledges epoch %d with (%d, %v), its disk has %v and (%d, %v)",
 				t.p.sid, m.Epoch, m.Current, m.History.Last(), d.promise, d.current, d.last())
 		}
@@ -27,6 +27,9 @@ func (o *oracle) says(t *tenure, m *zab.Message) {
 
 // acks checks an ACK of a proposal or of NEWLEADER.
 func (o *oracle) acks(t *tenure, m *zab.Message, d *model) {
+	if d.promise.Epoch > m.Epoch && t.p.believes().Voters().Has(t.p.sid) {
+		o.s.fail(ackMeansDurable, "server %v has a vote and acknowledges %v of epoch %d, its disk has promised %v", t.p.sid, m.Zxid, m.Epoch, d.promise)
+	}
 	if m.Zxid.Counter() == 0 {
 		if d.current != m.Epoch {
 			o.s.fail(ackMeansDurable, "server %v accepts epoch %d, its disk is in %d", t.p.sid, m.Epoch, d.current)
