@@ -5,7 +5,31 @@ var epochs = []Mutant{
 	{
 		Name: "older-epoch-accepted", Bug: "a follower accepts an epoch below the one that it has promised",
 		IDs: []string{"I12", "H-34"}, Listed: "accept LEADERINFO of lower epoch",
-		Edits:   []Edit{{"zab/learner_sync.go", `	case m.Epoch < l.promise.Epoch:`, `	case m.Epoch+1 < l.promise.Epoch:`}},
+		Edits:   []Edit{{"zab/learner_sync.go", `	case m.Epoch < l.promise.Epoch &&`, `	case m.Epoch+1 < l.promise.Epoch &&`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
+		Name: "promise-binds-everybody", Bug: "who has no vote stays outside while an earlier epoch lasts than it has promised",
+		IDs:     []string{"L3"},
+		Edits:   []Edit{{"zab/learner_sync.go", `	return m.Epoch >= l.cfg.Durable.Current &&`, `	return false && m.Epoch >= l.cfg.Durable.Current &&`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
+		Name: "vote-without-promise", Bug: "who gets its vote back in an epoch before the one that it has promised acknowledges that epoch",
+		IDs:     []string{"I12", "H-34"},
+		Edits:   []Edit{{"zab/learner_sync.go", `	if l.epoch < l.promise.Epoch && l.view.Voters().Has(l.self) {`, `	if false {`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
+		Name: "file-frees-of-promise", Bug: "a leader's file takes a vote away that the server's own file gives it, and its promise with it",
+		IDs:     []string{"I12", "H-34", "H-83"},
+		Edits:   []Edit{{"zab/learner_sync.go", `(m.Membership.Committed.Version() > 0 || !l.view.Voters().Has(l.self))`, `true`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
+		Name: "epoch-gone-back", Bug: "who has no vote follows the leader of an epoch before the one that it has accepted",
+		IDs:     []string{"I12"},
+		Edits:   []Edit{{"zab/learner_sync.go", `	return m.Epoch >= l.cfg.Durable.Current && `, `	return `}},
 		Killers: []Trial{{Suite: "zab"}},
 	},
 	{
