@@ -87,6 +87,28 @@ func TestObserverThatIsVoterElsewhere(t *testing.T) {
 	}
 }
 
+// Who takes itself for an observer, and is in a later round, takes the voter along to that round which cannot be elected
+// without it: 2 has not seen the configuration that makes it the only voter. Neither of them would ever count the other's
+// vote in its own round (hazard H-82).
+func TestRoundOfAnObserver(t *testing.T) {
+	was, err := quorum.NewEnsemble(0x100000001, append(votersAt(t, 0x100000001, 1).Members(), quorum.Member{
+		SID: 2, Role: quorum.Observer, Quorum: []quorum.HostPorts{{Host: "s2", QuorumPort: 2888, ElectionPort: 3888}},
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := []quorum.Membership{1: {Committed: was, Seen: votersAt(t, 0x100000003, 2)}, 2: quorum.Stable(was)}
+	machines := newMachines(known, 0)
+	vote := fle.Vote{Leader: 1, Zxid: 0x100000005, Epoch: 1}
+	machines[1].Look(vote)
+	for range 3 {
+		machines[2].Look(fle.Vote{Leader: 2, Zxid: 0x100000002, Epoch: 1})
+	}
+	if leaders := elect(machines, 2000); leaders[1] != 1 || leaders[2] != 1 {
+		t.Errorf("elected %v, want 1 by both", leaders[1:])
+	}
+}
+
 // Servers that have nothing to tell each other come to rest, whoever is a voter for whom.
 func TestNobodyAnswersForEver(t *testing.T) {
 	three := votersAt(t, 0, 1, 2, 3)
@@ -172,26 +194,41 @@ func TestCandidateOfTheConfigurationSeen(t *testing.T) {
 // electAll has servers elect a leader, all of them connected, and returns whom each has elected.
 func electAll(t *testing.T, known []quorum.Membership, votes []fle.Vote, cutOff, ticks int) []quorum.SID {
 	t.Helper()
-	machines, leaders := make([]*fle.Machine, len(votes)), make([]quorum.SID, len(votes))
+	machines := newMachines(known, cutOff)
 	for sid := 1; sid < len(votes); sid++ {
-		leaders[sid] = quorum.None
-		m := fle.New(fle.Config{
+		machines[sid].Look(votes[sid])
+	}
+	return elect(machines, ticks)
+}
+
+// newMachines makes servers, from 1 on, that reach each other and do not look yet.
+func newMachines(known []quorum.Membership, cutOff int) []*fle.Machine {
+	machines := make([]*fle.Machine, len(known))
+	for sid := 1; sid < len(known); sid++ {
+		machines[sid] = fle.New(fle.Config{
 			Self: quorum.SID(sid), Membership: known[sid], FinalizeTicks: 20, MinNotifyTicks: 20, MaxNotifyTicks: 500, CutOffTicks: cutOff,
 		})
-		for peer := 1; peer < len(votes); peer++ {
-			m.Reach(quorum.SID(peer), true)
+		for peer := 1; peer < len(known); peer++ {
+			machines[sid].Reach(quorum.SID(peer), true)
 		}
-		m.Look(votes[sid])
-		machines[sid] = m
+	}
+	return machines
+}
+
+// elect lets so many ticks go by, and returns whom each has elected.
+func elect(machines []*fle.Machine, ticks int) []quorum.SID {
+	leaders := make([]quorum.SID, len(machines))
+	for sid := range leaders {
+		leaders[sid] = quorum.None
 	}
 	for range ticks {
-		for sid := 1; sid < len(votes); sid++ {
+		for sid := 1; sid < len(machines); sid++ {
 			rd := machines[sid].Ready()
 			if rd.Outcome != nil {
 				leaders[sid] = rd.Outcome.Vote.Leader
 			}
 			for _, n := range rd.Messages {
-				if int(n.To) < len(votes) {
+				if int(n.To) < len(machines) {
 					machines[n.To].Step(n)
 				}
 			}

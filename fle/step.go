@@ -20,7 +20,7 @@ func (m *Machine) Step(n Notification) {
 	if m.state != Looking {
 		return
 	}
-	if n.State == Looking && n.Vote.Leader == quorum.None && m.counts(n.From) {
+	if n.State == Looking && n.Vote.Zxid == zxid.Untrusted && m.counts(n.From) {
 		m.stepWithdrawn(n)
 		return
 	}
@@ -107,9 +107,10 @@ func (m *Machine) stepLooking(n Notification) {
 	m.tryFinish()
 }
 
-// stepWithdrawn takes the word of a voter that votes for nobody, since it does not stand and has not
-// heard of anybody who does. A later round means that it stood before: whoever had adopted its vote
-// chooses anew.
+// stepWithdrawn takes the word of a voter that votes for nobody who could lead, since it does not stand and
+// has not heard of anybody who does. A later round means that it stood before: whoever had adopted its vote
+// chooses anew. So it must be if the voter takes itself for an observer, not having seen what is pending:
+// it votes in no round but its own, and a quorum may not be had without it.
 func (m *Machine) stepWithdrawn(n Notification) {
 	m.event(EventIgnored, n.From, n.Vote, "does not stand")
 	if n.Round < m.round {
