@@ -57,6 +57,12 @@ var election = []Mutant{
 		Killers: []Trial{{Suite: "peer"}},
 	},
 	{
+		Name: "observer-keeps-its-round", Bug: "a voter ignores the later round of who takes itself for an observer",
+		IDs:     []string{"H-82", "L1"},
+		Edits:   []Edit{{"fle/step.go", `n.State == Looking && n.Vote.Zxid == zxid.Untrusted && m.counts(n.From)`, `n.State == Looking && n.Vote.Leader == quorum.None && m.counts(n.From)`}},
+		Killers: []Trial{{Suite: "fle"}},
+	},
+	{
 		Name: "no-hearsay", Bug: "nobody votes for a server that only a pending configuration makes a voter, without having seen that",
 		IDs:     []string{"H-82"},
 		Edits:   []Edit{{"fle/step.go", "	m.hearOf(n.Pending)\n", ""}},
