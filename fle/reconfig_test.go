@@ -109,6 +109,29 @@ func TestRoundOfAnObserver(t *testing.T) {
 	}
 }
 
+// The round of a voter that counts is taken over, whatever it votes: for 3, which is not trusted here, or for nobody.
+func TestRoundOfAVoteThatCannotBe(t *testing.T) {
+	for _, vote := range []fle.Vote{
+		{Leader: 3, Zxid: 0x100000009, Epoch: 1}, {Leader: 9, Zxid: 0x100000009, Epoch: 1},
+		{Leader: 2, Zxid: zxid.Untrusted}, {Leader: quorum.None, Zxid: zxid.Untrusted},
+	} {
+		m := fle.New(fle.Config{
+			Self: 1, Membership: quorum.Stable(votersAt(t, 0, 1, 2, 3)), FinalizeTicks: 100, MinNotifyTicks: 100, MaxNotifyTicks: 100,
+		})
+		m.Distrust(3, true)
+		own := fle.Vote{Leader: 1, Zxid: 0x100000007, Epoch: 1}
+		m.Look(own)
+		m.Step(fle.Notification{From: 3, To: 1, State: fle.Looking, Vote: vote, Round: 7})
+		if got := m.Round(); got != 1 {
+			t.Errorf("3 votes %v in round 7: round %d, want 1, for 3 does not count", vote, got)
+		}
+		m.Step(fle.Notification{From: 2, To: 1, State: fle.Looking, Vote: vote, Round: 5})
+		if got := m.Round(); got != 5 || m.Vote() != own {
+			t.Errorf("2 votes %v in round 5: round %d, vote %v, want 5 and %v", vote, got, m.Vote(), own)
+		}
+	}
+}
+
 // Servers that have nothing to tell each other come to rest, whoever is a voter for whom.
 func TestNobodyAnswersForEver(t *testing.T) {
 	three := votersAt(t, 0, 1, 2, 3)

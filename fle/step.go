@@ -20,12 +20,11 @@ func (m *Machine) Step(n Notification) {
 	if m.state != Looking {
 		return
 	}
-	if n.State == Looking && n.Vote.Zxid == zxid.Untrusted && m.counts(n.From) {
-		m.stepWithdrawn(n)
-		return
-	}
 	if why := m.ignore(n); why != "" {
 		m.event(EventIgnored, n.From, n.Vote, why)
+		if n.State == Looking && m.counts(n.From) {
+			m.stepWithdrawn(n)
+		}
 		return
 	}
 	switch n.State {
@@ -69,6 +68,8 @@ func (m *Machine) ignore(n Notification) string {
 		return "" // who leads, leads: see stepSettled
 	case m.distrusted.Has(n.From):
 		return "store of the voter was replaced"
+	case n.State == Looking && n.Vote.Leader == quorum.None:
+		return "does not stand"
 	case !m.mayLead(n.Vote.Leader):
 		return "names a server that cannot lead"
 	case n.State == Looking && m.own.Zxid == zxid.Untrusted && m.role == quorum.Participant:
@@ -107,12 +108,12 @@ func (m *Machine) stepLooking(n Notification) {
 	m.tryFinish()
 }
 
-// stepWithdrawn takes the word of a voter that votes for nobody who could lead, since it does not stand and
-// has not heard of anybody who does. A later round means that it stood before: whoever had adopted its vote
-// chooses anew. So it must be if the voter takes itself for an observer, not having seen what is pending:
-// it votes in no round but its own, and a quorum may not be had without it.
+// stepWithdrawn takes the word of a voter that votes for nobody, since it does not stand and has not heard of
+// anybody who does, or for somebody who cannot lead for all this server knows. Its round counts
+// whatever it votes. If it stood before, whoever had adopted its vote chooses anew; and if it takes itself for an
+// observer, or has seen another pending configuration, it votes in no round but its own, while a quorum
+// may not be had without it.
 func (m *Machine) stepWithdrawn(n Notification) {
-	m.event(EventIgnored, n.From, n.Vote, "does not stand")
 	if n.Round < m.round {
 		return
 	}

@@ -57,9 +57,9 @@ var election = []Mutant{
 		Killers: []Trial{{Suite: "peer"}},
 	},
 	{
-		Name: "observer-keeps-its-round", Bug: "a voter ignores the later round of who takes itself for an observer",
+		Name: "observer-keeps-its-round", Bug: "a voter ignores the later round of another one that votes for nobody who could lead",
 		IDs:     []string{"H-82", "L1"},
-		Edits:   []Edit{{"fle/step.go", `n.State == Looking && n.Vote.Zxid == zxid.Untrusted && m.counts(n.From)`, `n.State == Looking && n.Vote.Leader == quorum.None && m.counts(n.From)`}},
+		Edits:   []Edit{{"fle/step.go", `		if n.State == Looking && m.counts(n.From) {`, `		if n.State == Looking && n.Vote.Leader == quorum.None && m.counts(n.From) {`}},
 		Killers: []Trial{{Suite: "fle"}},
 	},
 	{
