@@ -109,7 +109,8 @@ func TestRoundOfAnObserver(t *testing.T) {
 	}
 }
 
-// The round of a voter that counts is taken over, whatever it votes: for 3, which is not trusted here, or for nobody.
+// The round of a voter that counts is taken over, whatever it votes: for 3, which is not trusted here, or for nobody
+// (hazard H-82: for a server of another pending configuration).
 func TestRoundOfAVoteThatCannotBe(t *testing.T) {
 	for _, vote := range []fle.Vote{
 		{Leader: 3, Zxid: 0x100000009, Epoch: 1}, {Leader: 9, Zxid: 0x100000009, Epoch: 1},
