@@ -43,9 +43,10 @@ type Machine struct {
 	// narrow is set when a candidate that only a pending configuration makes a voter was not elected for
 	// long: for the rest of this election there are only voters of the committed one.
 	narrow bool
-	// answered are the servers without a vote that have had an answer in this tick: two that are none for
-	// each other would answer for ever.
-	answered quorum.Set
+	// answered are those that tellOnce has told of the proposal since the window began, and owed those of
+	// them that are to be told again when it ends.
+	answered, owed quorum.Set
+	window         int // ticks left; one lasts MinNotifyTicks
 
 	out     map[quorum.SID]Notification
 	outcome *Outcome
@@ -325,7 +326,7 @@ func (m *Machine) Tick() {
 		return
 	}
 	m.looked++
-	m.answered = quorum.Set{}
+	m.payDebts()
 	if m.cfg.CutOffTicks > 0 && m.looked >= m.cfg.CutOffTicks && !m.cutOff &&
 		m.reachable.And(m.voters) != (quorum.Set{}) && !m.reachesQuorum() {
 		m.standBack()
@@ -344,6 +345,18 @@ func (m *Machine) Tick() {
 		m.notify = m.interval
 		m.tellAll()
 	}
+}
+
+// payDebts opens a new window for tellOnce when the last one is over.
+func (m *Machine) payDebts() {
+	if m.window--; m.window > 0 {
+		return
+	}
+	m.window = m.cfg.MinNotifyTicks
+	for sid := range m.owed.All() {
+		m.tell(sid)
+	}
+	m.answered, m.owed = m.owed, quorum.Set{}
 }
 
 // Ready returns everything to do since the last call.

@@ -113,8 +113,10 @@ func TestRoundOfAnObserver(t *testing.T) {
 // (hazard H-82: for a server of another pending configuration).
 func TestRoundOfAVoteThatCannotBe(t *testing.T) {
 	for _, vote := range []fle.Vote{
-		{Leader: 3, Zxid: 0x100000009, Epoch: 1}, {Leader: 9, Zxid: 0x100000009, Epoch: 1},
-		{Leader: 2, Zxid: zxid.Untrusted}, {Leader: quorum.None, Zxid: zxid.Untrusted},
+		{Leader: 3, Zxid: 0x100000009, Epoch: 1},
+		{Leader: 9, Zxid: 0x100000009, Epoch: 1},
+		{Leader: 2, Zxid: zxid.Untrusted},
+		{Leader: quorum.None, Zxid: zxid.Untrusted},
 	} {
 		m := fle.New(fle.Config{
 			Self: 1, Membership: quorum.Stable(votersAt(t, 0, 1, 2, 3)), FinalizeTicks: 100, MinNotifyTicks: 100, MaxNotifyTicks: 100,
@@ -133,7 +135,8 @@ func TestRoundOfAVoteThatCannotBe(t *testing.T) {
 	}
 }
 
-// Servers that have nothing to tell each other come to rest, whoever is a voter for whom.
+// Servers that have nothing to tell each other come to rest, whoever is a voter for whom, and whichever of two
+// votes each holds to be the better one.
 func TestNobodyAnswersForEver(t *testing.T) {
 	three := votersAt(t, 0, 1, 2, 3)
 	observer, err := quorum.NewEnsemble(0, append(three.Members(), quorum.Member{
@@ -142,20 +145,27 @@ func TestNobodyAnswersForEver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	five := votersAt(t, 1, 1, 2, 3, 4, 5)
 	tests := []struct {
 		name    string
-		voter   *quorum.Ensemble // as server 1 knows it
-		other   *quorum.Ensemble // as server 4 knows it
+		voter   quorum.Membership // as server 1 knows it
+		other   quorum.Membership // as server 4 knows it
 		abstain bool
 	}{
-		{"an observer and a voter", observer, observer, false},
-		{"an observer and a voter that does not stand", observer, observer, true},
-		{"who is to join and a voter that does not stand", three, votersAt(t, 0, 1, 2, 3, 4), true},
-		{"two that have no vote for each other", votersAt(t, 0, 1, 5), votersAt(t, 0, 4, 6), false},
+		{"an observer and a voter", quorum.Stable(observer), quorum.Stable(observer), false},
+		{"an observer and a voter that does not stand", quorum.Stable(observer), quorum.Stable(observer), true},
+		{"who is to join and a voter that does not stand", quorum.Stable(three), quorum.Stable(votersAt(t, 0, 1, 2, 3, 4)), true},
+		{"two that have no vote for each other", quorum.Stable(votersAt(t, 0, 1, 5)), quorum.Stable(votersAt(t, 0, 4, 6)), false},
+		{
+			"two that know of different configurations",
+			quorum.Membership{Committed: votersAt(t, 0, 1, 2, 3), Seen: five},
+			quorum.Stable(five), false,
+		},
 	}
+	const windows, window = 10, 20
 	for _, tt := range tests {
-		a := fle.New(fle.Config{Self: 1, Membership: quorum.Stable(tt.voter), FinalizeTicks: 10, MinNotifyTicks: 10, MaxNotifyTicks: 10})
-		b := fle.New(fle.Config{Self: 4, Membership: quorum.Stable(tt.other), FinalizeTicks: 10, MinNotifyTicks: 10, MaxNotifyTicks: 10})
+		a := fle.New(fle.Config{Self: 1, Membership: tt.voter, FinalizeTicks: 1000, MinNotifyTicks: window, MaxNotifyTicks: 1000})
+		b := fle.New(fle.Config{Self: 4, Membership: tt.other, FinalizeTicks: 1000, MinNotifyTicks: window, MaxNotifyTicks: 1000})
 		if tt.abstain {
 			a.Abstain(1000)
 		}
@@ -163,24 +173,35 @@ func TestNobodyAnswersForEver(t *testing.T) {
 		b.Look(fle.Vote{Leader: 4, Zxid: 0x100000001, Epoch: 1})
 		a.Reach(4, true)
 		b.Reach(1, true)
-		said := 0
-		for busy := true; busy && said < 100; {
-			busy = false
-			for _, n := range append(a.Ready().Messages, b.Ready().Messages...) {
-				switch n.To {
-				case 1:
-					a.Step(n)
-				case 4:
-					b.Step(n)
-				default:
-					continue
+		talk := func() (said int) {
+			for busy := true; busy && said < 100; {
+				busy = false
+				for _, n := range append(a.Ready().Messages, b.Ready().Messages...) {
+					switch n.To {
+					case 1:
+						a.Step(n)
+					case 4:
+						b.Step(n)
+					default:
+						continue
+					}
+					busy = true
+					said++
 				}
-				busy = true
-				said++
 			}
+			return said
 		}
-		if said > 12 {
+		if said := talk(); said > 12 {
 			t.Errorf("%s: no end after %d notifications", tt.name, said)
+		}
+		said := 0
+		for range windows * window {
+			a.Tick()
+			b.Tick()
+			said += talk()
+		}
+		if said > 6*windows {
+			t.Errorf("%s: %d notifications in %d windows", tt.name, said, windows)
 		}
 	}
 }

@@ -42,16 +42,26 @@ func (m *Machine) answer(n Notification) {
 		return
 	}
 	// A worse vote of the same round comes from a server that has not heard ours, unless ours is for
-	// nobody who could lead: then it has, and they would answer each other for ever.
-	behind := m.state == Looking && (n.Round < m.round ||
-		n.Round == m.round && m.proposal.Zxid != zxid.Untrusted && better(m.field, m.proposal, n.Vote))
+	// nobody who could lead: then it has.
+	unheard := n.Round == m.round && m.proposal.Zxid != zxid.Untrusted && better(m.field, m.proposal, n.Vote)
 	switch {
-	case m.state != Looking, behind:
+	case m.state != Looking, n.Round < m.round:
 		m.tell(n.From)
-	case !m.voters.Has(n.From) && !m.answered.Has(n.From):
-		m.answered.Add(n.From)
-		m.tell(n.From)
+	case unheard, !m.voters.Has(n.From):
+		m.tellOnce(n.From)
 	}
+}
+
+// tellOnce tells a server of the proposal, and then no more in this window of time, but once at its end.
+// Two looking servers that are no voters for each other would answer each other for ever, and so would
+// two that know of different configurations and disagree which of two votes is better.
+func (m *Machine) tellOnce(sid quorum.SID) {
+	if m.answered.Has(sid) {
+		m.owed.Add(sid)
+		return
+	}
+	m.answered.Add(sid)
+	m.tell(sid)
 }
 
 // counts reports whether the votes of sid are counted.

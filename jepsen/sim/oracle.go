@@ -320,7 +320,7 @@ func (o *oracle) order(txn *proto.Txn) {
 	}
 	closes, over := txn.Type == proto.OpCloseSession, o.closed[id] != 0
 	switch last, known := o.cxids[id]; {
-	case over && (closes || txn.Type == proto.OpError):
+	case over && (closes || failed(txn)):
 		// What came by an earlier connection of a session that has ended may come late. It does nothing.
 	case closes && txn.Cxid == 0:
 		o.s.counts.Expired++
@@ -337,6 +337,12 @@ func (o *oracle) order(txn *proto.Txn) {
 			o.s.fail(sessionOrder, "%v closes a session and leaves %s", txn.Zxid, orphans)
 		}
 	}
+}
+
+// failed reports whether a request was refused: a multi is so in each of its parts.
+func failed(txn *proto.Txn) bool {
+	multi, ok := txn.Body.(*proto.MultiTxn)
+	return txn.Type == proto.OpError || ok && !slices.ContainsFunc(multi.Txns, func(sub proto.SubTxn) bool { return sub.Type != proto.OpError })
 }
 
 // installed compares a tree with the fold over the history (I14).
