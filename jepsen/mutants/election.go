@@ -63,6 +63,12 @@ var election = []Mutant{
 		Killers: []Trial{{Suite: "fle"}},
 	},
 	{
+		Name: "always-answered", Bug: "two servers that disagree of a vote answer each other as fast as the network can",
+		IDs:     []string{"H-82"},
+		Edits:   []Edit{{"fle/step.go", "	if m.answered.Has(sid) {\n", "	if false {\n"}},
+		Killers: []Trial{{Suite: "fle"}},
+	},
+	{
 		Name: "no-hearsay", Bug: "nobody votes for a server that only a pending configuration makes a voter, without having seen that",
 		IDs:     []string{"H-82"},
 		Edits:   []Edit{{"fle/step.go", "	m.hearOf(n.Pending)\n", ""}},
