@@ -183,7 +183,7 @@ func (a *act) rot() {
 		return
 	}
 	for _, w := range a.servers {
-		if w.proc.alive() && w.proc.members.Pending() {
+		if p := w.proc; p.alive() && (p.members.Pending() || p.tenure != nil && p.tenure.planned != nil) {
 			return
 		}
 	}

@@ -163,11 +163,16 @@ func (t *tenure) nextEnsemble(w *planning) (*quorum.Ensemble, error) {
 	if t.p.s.rottenDecides(next) {
 		return nil, zab.ErrNewConfigNoQuorum
 	}
-	return next, t.leader.CheckReconfig(next)
+	if err := t.leader.CheckReconfig(next); err != nil {
+		return nil, err
+	}
+	t.planned = next
+	return next, nil
 }
 
 // reconfigure proposes what was planned. If an incarnation is being adopted by now the role ends.
 func (t *tenure) reconfigure(m message) {
+	t.planned = nil
 	t.propose(m, func(first zxid.ID, txns [][]byte) error {
 		err := t.leader.ProposeReconfig(first, txns[0], m.planning.next)
 		if errors.Is(err, zab.ErrReconfigInProgress) {

@@ -38,8 +38,9 @@ type tenure struct {
 	generation uint64
 	outcome    *fle.Outcome
 	machine    machine
-	leader     *zab.Leader // while LEADING
-	learner    learner     // while FOLLOWING or OBSERVING
+	leader     *zab.Leader      // while LEADING
+	learner    learner          // while FOLLOWING or OBSERVING
+	planned    *quorum.Ensemble // LEADING; a change on its way to be proposed
 
 	phase   zab.Phase
 	pending []zab.Entry
