@@ -78,7 +78,7 @@ type Config struct {
 	// voters that have not spoken yet.
 	FinalizeTicks int
 	// MinNotifyTicks and MaxNotifyTicks bound the back-off of repeated
-	// notifications.
+	// notifications. A server that disagrees of a vote is answered every MinNotifyTicks at most.
 	MinNotifyTicks, MaxNotifyTicks int
 	// CutOffTicks is how long a server stands for election that reaches some server and no quorum,
 	// as far as Reach tells; 0 is for ever.
