@@ -191,3 +191,30 @@ func TestContestedTrees(t *testing.T) {
 	late := w.members[2].connect(t)
 	late.must(proto.OpExists, proto.ReadRequest{Path: "/node"})
 }
+
+// A leader gives no copy of its tree away while voters have different trees and no quorum has the same, though
+// it serves: whoever got one would count as one more that is like it. It is over with its reign [H-78].
+func TestCopiesAreWithheld(t *testing.T) {
+	w := newJudged(t, func(c *server.Config) { c.SyncLimit, c.Electorate = 1_000_000, majority(4) })
+	leader := w.members[0]
+	c := leader.connect(t)
+	if why := leader.srv.Withheld(); why != "" {
+		t.Errorf("withheld while all trees are the same: %s", why)
+	}
+	w.spoil(w.members[1])
+	c.create("/node", "", proto.ModePersistent)
+	eventually(t, "the leader's copies are withheld", func() bool {
+		w.endEra()
+		return leader.srv.Withheld() != ""
+	})
+	if why := leader.srv.Suspended(); why != "" {
+		t.Errorf("the leader is suspended before the patience of its jury ends: %s", why)
+	}
+	if w.members[2].srv.Withheld() != "" {
+		t.Error("a follower that knows nothing against its tree withholds it")
+	}
+	w.depose()
+	if why := leader.srv.Withheld(); why != "" {
+		t.Errorf("withheld by a leader that is none any more: %s", why)
+	}
+}

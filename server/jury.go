@@ -71,7 +71,9 @@ func (p *primary) judge(now time.Time) {
 	if p.jury == nil {
 		return
 	}
-	for _, s := range p.jury.judge(now) {
+	sentences := p.jury.judge(now)
+	p.undecided.Store(!p.jury.split.IsZero())
+	for _, s := range sentences {
 		if s.verdict == verdictWrong {
 			p.s.quiet.Error("a quorum has another tree than this server", strconv.Itoa(int(s.to))).Int("server", int(s.to)).Send()
 		}

@@ -49,8 +49,10 @@ type primary struct {
 
 	// digest of the tree when the goroutine begins.
 	digest uint64
-	// jury is nil where there are no trees to compare.
-	jury *jury
+	// jury is nil where there are no trees to compare; undecided says that it has found trees that differ,
+	// and no quorum for one.
+	jury      *jury
+	undecided atomic.Bool
 
 	// Of the goroutine alone.
 	prep     *znode.Preparer

@@ -31,6 +31,19 @@ func (s *Server) resume() {
 	}
 }
 
+// Withheld says why no snapshot of the tree may be given away, "" if nothing is in the way. Besides a tree that
+// is suspect it is that of a leader which has heard of another one, as long as no quorum has the same: whoever
+// got a copy would be counted as one who has found it right (hazard H-78). It may be called from any goroutine.
+func (s *Server) Withheld() string {
+	if why := s.Suspended(); why != "" {
+		return why
+	}
+	if pr := s.primary.Load(); pr != nil && pr.undecided.Load() {
+		return "the trees of the voters differ, and no quorum has the same one yet"
+	}
+	return ""
+}
+
 // Suspended says why nobody is served whatever the server's role, "" if nothing is in the way.
 func (s *Server) Suspended() string {
 	s.mu.Lock()

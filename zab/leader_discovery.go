@@ -70,19 +70,14 @@ func (l *Leader) refusal(m Message, duplicate bool) string {
 // outranked reports whether a voter that is refused can only come back under another
 // leadership: it has promised a later epoch, to a leader that never came to be. It would stay
 // away for as long as this epoch lasts, and the ensemble would be one failure poorer without
-// a word. Beginning anew costs an election. Who merely claims a high epoch, or must not be
-// counted, moves nobody.
+// a word. Beginning anew costs an election. A voter that does not count, for its store was lost or is not to be
+// believed, could not be taken in again either, so it is let in the same way; but who takes the name of one that is
+// connected, or belongs elsewhere, moves nobody.
 func (l *Leader) outranked(m Message, duplicate bool) bool {
 	v := l.voter(m.From)
-	if l.phase != Broadcast || v == nil || v == l.me || duplicate || m.Kind != FollowerInfo || m.Untrusted ||
-		m.Epoch <= l.epoch || m.Epoch >= zxid.MaxEpoch || m.Config > l.view.Seen.Version() ||
-		l.cfg.Distrusted.Has(m.From) || !m.Cluster.IsZero() && m.Cluster != l.cluster {
-		return false
-	}
-	if known, ok := lookupKnown(l.known, m.From); ok {
-		return known == m.Incarnation
-	}
-	return v.life.IsZero() || v.life == m.Incarnation
+	return l.phase == Broadcast && v != nil && v != l.me && !duplicate && m.Kind == FollowerInfo &&
+		m.Epoch > l.epoch && m.Epoch < zxid.MaxEpoch && m.Config <= l.view.Seen.Version() &&
+		(m.Cluster.IsZero() || m.Cluster == l.cluster)
 }
 
 // fixEpoch chooses the epoch once a quorum is connected: one more than anybody has

@@ -80,6 +80,9 @@ func (a *applier) wrong() bool {
 	return ok && a.tree.sum() != a.p.s.oracle.digests[i]
 }
 
+// heardFor is how long a leader remembers a report: longer than the next one takes.
+const heardFor = 500 * time.Millisecond
+
 // hearing finds out at the leader of a suspect server whose trees are right: those that a quorum has. This
 // is the only part of the digests that is played: who differs from whom is what the jury of package server
 // computes from reports, and what comes of it here is what that must come to.
@@ -102,6 +105,9 @@ func (p *process) hearing() {
 		p.s.fail(stateIsFold, "the trees of %v are wrong, and a quorum", wrong)
 	}
 	if !m.HasQuorum(right.And(m.Voters())) {
+		if t := leader.tenure; t != nil && wrong.And(m.Voters()) != (quorum.Set{}) && right.And(m.Voters()) != (quorum.Set{}) {
+			t.undecided = p.s.now + heardFor
+		}
 		return // contested, until there are more
 	}
 	for _, x := range court {

@@ -59,7 +59,7 @@ func (s *stream) step() {
 	p := s.t.p
 	msg := zab.Message{From: p.sid, To: s.ask.To, Epoch: s.ask.Epoch}
 	switch {
-	case s.ask.Snapshot && s.image == nil && p.app.standing.suspect:
+	case s.ask.Snapshot && (s.image == nil && p.app.standing.suspect || p.s.now < s.t.undecided):
 		p.s.server(s.ask.To).refused = p.s.now
 		s.end(evStreamFailed)
 		return

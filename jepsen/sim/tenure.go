@@ -40,6 +40,7 @@ type tenure struct {
 	machine    machine
 	leader     *zab.Leader      // while LEADING
 	learner    learner          // while FOLLOWING or OBSERVING
+	undecided  time.Duration    // LEADING; until when the trees of voters differ and no quorum has the same
 	planned    *quorum.Ensemble // LEADING; a change on its way to be proposed
 
 	phase   zab.Phase

@@ -68,14 +68,31 @@ func (m *machine) Drain(limit time.Duration) { m.n.server.Drain(limit) }
 func (m *machine) StopServing(reason string) { m.n.server.StopServing(reason) }
 
 func (m *machine) OpenSnapshot() (peer.SnapshotSource, error) {
-	if why := m.n.server.Suspended(); why != "" {
-		return nil, fmt.Errorf("no snapshot is given away: %s", why)
+	if why := m.n.server.Withheld(); why != "" {
+		return nil, fmt.Errorf("%w: %s", errWithheld, why)
 	}
 	s, err := m.n.stores.tree.Snapshot()
 	if err != nil {
-		return nil, err // not a nil *Snapshot in an interface
+		return nil, err
 	}
-	return s, nil
+	return &snapshot{Snapshot: s, server: m.n.server}, nil
+}
+
+// errWithheld says that the tree may be the wrong one.
+var errWithheld = errors.New("no snapshot is given away")
+
+// snapshot is one that is given away for as long as nothing speaks against the tree.
+type snapshot struct {
+	*store.Snapshot
+	server *server.Server
+}
+
+// Next implements peer.SnapshotSource.
+func (s *snapshot) Next(maxBytes int) (chunk []byte, done bool, err error) {
+	if why := s.server.Withheld(); why != "" {
+		return nil, false, fmt.Errorf("%w: %s", errWithheld, why)
+	}
+	return s.Snapshot.Next(maxBytes)
 }
 
 func (m *machine) StageSnapshot() (peer.SnapshotSink, error) {
