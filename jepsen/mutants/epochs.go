@@ -21,6 +21,12 @@ var epochs = []Mutant{
 		Killers: []Trial{{Suite: "zab"}},
 	},
 	{
+		Name: "lost-store-outranks-nobody", Bug: "a voter with a new store that has promised a later epoch stays outside while this one lasts",
+		IDs:     []string{"L3", "H-40"},
+		Edits:   []Edit{{"zab/leader_discovery.go", `return l.phase == Broadcast && v != nil && v != l.me && !duplicate &&`, `return l.phase == Broadcast && v != nil && v != l.me && !duplicate && !m.Untrusted && (v.life.IsZero() || v.life == m.Incarnation) &&`}},
+		Killers: []Trial{{Suite: "zab"}},
+	},
+	{
 		Name: "file-frees-of-promise", Bug: "a leader's file takes a vote away that the server's own file gives it, and its promise with it",
 		IDs:     []string{"I12", "H-34", "H-83"},
 		Edits:   []Edit{{"zab/learner_sync.go", `(m.Membership.Committed.Version() > 0 || !l.view.Voters().Has(l.self))`, `true`}},

@@ -111,6 +111,12 @@ var trees = []Mutant{
 		Killers: []Trial{{Suite: "node", Run: "InDoubtAndAlone"}},
 	},
 	{
+		Name: "doubtful-copies", Bug: "a leader gives copies of its tree away while nobody knows whose is right",
+		IDs:     []string{"H-78"},
+		Edits:   []Edit{{"server/suspend.go", `pr != nil && pr.undecided.Load()`, `pr != nil && false`}},
+		Killers: []Trial{{Suite: "server", Run: "CopiesAreWithheld"}},
+	},
+	{
 		Name: "divergence-served", Bug: "a server whose tree is not the leader's goes on serving",
 		IDs: []string{"H-78"},
 		Edits: []Edit{{
