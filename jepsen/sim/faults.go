@@ -106,7 +106,7 @@ func (a *act) pause() {
 		d = a.between(time.Second, 6*time.Second)
 	}
 	a.note(FaultPause, a.v, d.String())
-	a.v.pausedUntil = a.now + d
+	a.v.pause(d)
 }
 
 // slowDisk makes a disk slow, sometimes so that a sync takes seconds.
@@ -201,6 +201,7 @@ func (s *simulation) endFaults() {
 		v.disk.breaksFlush, v.disk.unreadable = nil, ""
 		v.disk.fs.breakTree(nil)
 		v.pausedUntil = min(v.pausedUntil, s.now)
+		v.resume()
 		if v.proc.alive() {
 			v.proc.fuse = 0
 			continue

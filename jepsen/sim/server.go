@@ -28,8 +28,10 @@ type server struct {
 	// rate is how long a second of the server's timers takes, wall how far its time of day is off.
 	rate float64
 	wall time.Duration
-	// pausedUntil is when the process goes on: until then nothing that it waits for happens.
+	// pausedUntil is when the process goes on: until then nothing that it waits for happens. frozen is what
+	// will then, in its order.
 	pausedUntil time.Duration
+	frozen      []func()
 	absent      bool          // for good
 	refused     time.Duration // when it last got no snapshot, from a leader whose tree is suspect; 0: not since it last served
 	sequence    uint64        // of its lines in the trace
@@ -148,7 +150,7 @@ func (srv *server) start() {
 	}
 	s := srv.s
 	srv.lives++
-	srv.pausedUntil = 0
+	srv.pausedUntil, srv.frozen = 0, nil
 	p := &process{server: srv, seen: make([]quorum.Incarnation, s.net.n+1), notes: make([]note, s.net.n+1), heir: quorum.None}
 	if !srv.disk.open() {
 		s.restartLater(srv, s.between(50*time.Millisecond, time.Second))
@@ -249,7 +251,7 @@ func (p *process) happen(do func()) {
 	switch {
 	case !p.alive():
 	case p.paused():
-		p.s.after(p.pausedUntil-p.s.now, func() { p.happen(do) })
+		p.frozen = append(p.frozen, func() { p.happen(do) })
 	default:
 		p.guard(do)
 	}
@@ -258,6 +260,24 @@ func (p *process) happen(do func()) {
 // timer is after by the clock of the server.
 func (p *process) timer(d time.Duration, do func()) {
 	p.after(time.Duration(float64(d)*p.rate), do)
+}
+
+// pause stops the process for a while.
+func (srv *server) pause(d time.Duration) {
+	srv.pausedUntil = srv.s.now + d
+	srv.s.after(d, srv.resume)
+}
+
+// resume lets it go on, unless it was stopped again meanwhile.
+func (srv *server) resume() {
+	if srv.paused() {
+		return
+	}
+	frozen := srv.frozen
+	srv.frozen = nil
+	for _, do := range frozen {
+		do()
+	}
 }
 
 func (srv *server) paused() bool { return srv.pausedUntil > srv.s.now }
