@@ -50,7 +50,10 @@ func (g *Guard) Scrub(dir string, pace func(bytes int) error) error {
 		if g.unfinished(path) {
 			continue
 		}
-		err := g.scrub(path, read, pace)
+		stopped, err := g.scrub(path, read, pace)
+		if stopped != nil {
+			return stopped
+		}
 		if _, gone := g.Stat(path); err != nil && !errors.Is(gone, fs.ErrNotExist) {
 			return err
 		}
@@ -58,26 +61,26 @@ func (g *Guard) Scrub(dir string, pace func(bytes int) error) error {
 	return nil
 }
 
-// scrub reads one file.
-func (g *Guard) scrub(path string, read func(*window) error, pace func(int) error) error {
+// scrub reads one file. stopped is the error of pace, if that has ended it, err is the file's.
+func (g *Guard) scrub(path string, read func(*window) error, pace func(int) error) (stopped, err error) {
 	f, err := g.Open(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = f.Close() }() // only read
 	info, err := f.Stat()
 	if err != nil {
-		return &FileError{Op: "read", Path: path, Offset: -1, Err: err}
+		return nil, &FileError{Op: "read", Path: path, Offset: -1, Err: err}
 	}
 	w := &window{file: f, path: path, size: info.Size(), pace: pace}
 	err = read(w)
 	switch known := (*FileError)(nil); {
 	case w.stopped != nil:
-		return w.stopped
+		return w.stopped, nil
 	case err == nil, errors.As(err, &known):
-		return err
+		return nil, err
 	default:
-		return w.damaged(-1, err)
+		return nil, w.damaged(-1, err)
 	}
 }
 

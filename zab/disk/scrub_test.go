@@ -143,7 +143,7 @@ func TestScrubLeavesOutWhatIsBeingWritten(t *testing.T) {
 	}
 }
 
-// The pace ends it, and a file that is deleted meanwhile is no damage.
+// The pace ends it, in a file that is deleted at that moment as well, and such a file is no damage.
 func TestScrubIsEndedByItsPace(t *testing.T) {
 	mem := vfs.NewMem()
 	db := writeStore(t, mem)
@@ -158,12 +158,26 @@ func TestScrubIsEndedByItsPace(t *testing.T) {
 	names, err := mem.List("db")
 	must(t, err)
 	gone := slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".sst") })
-	err = g.Scrub("db", func(int) error {
+	var verdict error
+	remove := func(int) error {
 		for _, name := range gone {
 			must(t, mem.Remove("db/"+name))
 		}
-		gone = nil
-		return nil
-	})
+		ended := verdict
+		gone, verdict = nil, nil // it is said once
+		return ended
+	}
+	must(t, g.Scrub("db", remove))
+
+	mem = vfs.NewMem()
+	again := writeStore(t, mem)
+	defer func() { _ = again.Close() }()
+	g = disk.NewGuard(mem, deaf{t})
+	g.Arm()
+	names, err = mem.List("db")
 	must(t, err)
+	gone, verdict = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".sst") }), enough
+	if err := g.Scrub("db", remove); !errors.Is(err, enough) {
+		t.Errorf("with the file deleted at the end: %v, want the error of the pace", err)
+	}
 }
