@@ -51,7 +51,8 @@ const (
 // drawElectorate makes servers with one history, which some hold more of than others, and with what
 // they know of the configurations in it. Who holds none of it has not been told of later ones either: it could not
 // pass that on (hearsay, of whichever ensemble), and while the only other server that knew is gone, its vote is missing
-// to those that hold to what was before.
+// to those that hold to what was before. t.Skip, here and in the property, discards a draw that is no electorate and has
+// another one made in its place: no test is skipped by it, and too many such draws fail it.
 func drawElectorate(t *rapid.T) *electorate {
 	n := rapid.IntRange(1, 5).Draw(t, "servers")
 	config := func(version zxid.ID) *quorum.Ensemble {
