@@ -304,8 +304,18 @@ func (m *Machine) Distrust(sid quorum.SID, distrust bool) {
 	}
 }
 
-// Abstain keeps this server from standing for election for so many ticks.
+// Abstain keeps this server from standing for election for so many ticks, whatever it does meanwhile.
 func (m *Machine) Abstain(ticks int) { m.abstain = max(m.abstain, ticks) }
+
+// Skip tells that so many election ticks went by without Tick, while this server had a role. What it
+// abstains for goes by then too: else the turn of a server whose history is needed would not come for as long as
+// others are elected quickly, and in vain (hazard H-55).
+func (m *Machine) Skip(ticks int) {
+	if m.abstain > 0 {
+		m.abstain = max(0, m.abstain-ticks)
+		m.stand()
+	}
+}
 
 // Settle records that the outcome holds: the leader has established vote.Epoch. Answers to
 // servers that come later carry it, so that they find a quorum of equal votes [ZOOKEEPER-1732].
@@ -316,7 +326,8 @@ func (m *Machine) Settle(state State, vote Vote) {
 	m.state, m.current = state, vote
 }
 
-// Tick tells that one election tick went by.
+// Tick tells that one election tick went by. A driver that does not call it while this server has a
+// role calls Skip behind that.
 func (m *Machine) Tick() {
 	if m.abstain > 0 {
 		m.abstain--

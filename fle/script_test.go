@@ -22,7 +22,7 @@ import (
 //	deliver [to=(1,2)] [from=(3)]            deliver what is in flight, until quiet
 //	drop [to=(1)] [from=(2)]                 lose what is in flight
 //	tick 1 [n=20]                            election ticks
-//	distrust 1 3, abstain 1 n=50, settle 1 epoch=2
+//	distrust 1 3, abstain 1 n=50, skip 1 n=50, settle 1 epoch=2
 //	inject from=3 to=1 state=FOLLOWING leader=2 epoch=1 zxid=7 round=1
 //	state                                    what everybody thinks
 func TestScripts(t *testing.T) {
@@ -135,6 +135,8 @@ func (w *world) run(t *testing.T, d *datadriven.TestData) {
 		w.machines[sid(args[0])].Distrust(sid(args[1]), true)
 	case "abstain":
 		w.machines[sid(args[0])].Abstain(n)
+	case "skip":
+		w.machines[sid(args[0])].Skip(n)
 	case "settle":
 		m := w.machines[sid(args[0])]
 		v := m.Vote()

@@ -131,6 +131,30 @@ var election = []Mutant{
 		Killers: []Trial{{Suite: "peer"}},
 	},
 	{
+		Name: "never-stands-back", Bug: "who is elected again and again, and never gets a quorum, stands each time",
+		IDs:     []string{"H-55"},
+		Edits:   []Edit{{"quorum/peer/abstain.go", `if p.failures >= 2 {`, `if p.failures < 0 {`}},
+		Killers: []Trial{{Suite: "peer"}},
+	},
+	{
+		Name: "turn-never-comes", Bug: "what a server stands back for goes by only while it looks for a leader",
+		IDs:     []string{"H-55", "L1"},
+		Edits:   []Edit{{"fle/machine.go", `m.abstain = max(0, m.abstain-ticks)`, `m.abstain = max(m.abstain, 0*ticks)`}},
+		Killers: []Trial{{Suite: "fle"}, {Suite: "peer"}},
+	},
+	{
+		Name: "stands-back-for-ever", Bug: "a server whose tree is wrong stands back anew in every election",
+		IDs:     []string{"H-55", "L1"},
+		Edits:   []Edit{{"quorum/peer/abstain.go", `if p.spoilt && !p.stoodBack {`, `if p.spoilt {`}},
+		Killers: []Trial{{Suite: "peer"}},
+	},
+	{
+		Name: "stands-back-once", Bug: "a server whose tree is wrong is elected again, behind a leader that could not help it",
+		IDs:     []string{"H-78"},
+		Edits:   []Edit{{"quorum/peer/abstain.go", `		p.stoodBack = false`, `		p.stoodBack = p.spoilt`}},
+		Killers: []Trial{{Suite: "peer"}},
+	},
+	{
 		Name: "adoption-begins-again", Bug: "a wiped voter that was cut off while it was adopted is voided once more",
 		IDs:     []string{"H-40"},
 		Edits:   []Edit{{"zab/trust.go", `if v.joining = true; v.adopted == 0 {`, `if v.joining, v.adopted = true, 0; v.adopted == 0 {`}},

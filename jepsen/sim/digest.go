@@ -161,14 +161,7 @@ func (a *applier) ruled(version uint64, wrong bool) {
 // repair makes the next leader send a snapshot, as in quorum/peer.
 func (p *process) repair() {
 	p.s.trace(p.server, line{label: labelDigest, text: "is wrong: a quorum has another tree"})
-	p.spoilt = !p.s.mutant.noRepair
-}
-
-// standBack lets others lead who have a state that is right, as in quorum/peer.
-func (p *process) standBack() {
-	if p.spoilt {
-		p.fle.Abstain(2 * int(tickTime/electionTick))
-	}
+	p.spoilt, p.stoodBack = !p.s.mutant.noRepair, false
 }
 
 // rot lets the next node that a server writes go wrong in its memory, by one bit: from then on its tree is

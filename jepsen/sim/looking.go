@@ -24,6 +24,7 @@ func (p *process) look() {
 	p.looks++
 	p.own = own
 	p.s.trace(p.server, line{label: labelState, vote: &own, text: fle.Looking.String()})
+	p.elapse()
 	p.standBack()
 	p.fle.Look(own)
 	p.elected()
@@ -36,6 +37,7 @@ func (p *process) electionTick(look int) {
 			return
 		}
 		p.fle.Tick()
+		p.ticked = p.s.now
 		p.expireHellos()
 		p.elected()
 		p.electionTick(look)
@@ -186,6 +188,9 @@ func (p *process) learnFrom(led, established bool) {
 	if led || established {
 		p.refusals = 0
 	}
+	if established {
+		p.stoodBack = false
+	}
 	if !led || established {
 		p.failures = 0
 		return
@@ -193,6 +198,26 @@ func (p *process) learnFrom(led, established bool) {
 	p.failures++
 	if p.failures >= 2 {
 		ticks := int(tickTime / electionTick)
-		p.fle.Abstain(ticks + p.s.rng.IntN(ticks*p.failures+1))
+		p.abstain(ticks + p.s.rng.IntN(ticks*p.failures+1))
 	}
+}
+
+// standBack lets others lead who have a state that is right, as in quorum/peer.
+func (p *process) standBack() {
+	if p.spoilt && !p.stoodBack {
+		p.stoodBack = true
+		p.abstain(2 * int(tickTime/electionTick))
+	}
+}
+
+// abstain keeps this server from standing for election for a while, which begins now.
+func (p *process) abstain(ticks int) {
+	p.elapse()
+	p.fle.Abstain(ticks)
+}
+
+// elapse tells the election of the time that went by since its last tick, by the clock of the server.
+func (p *process) elapse() {
+	p.fle.Skip(int(float64(p.s.now-p.ticked) / (float64(electionTick) * p.rate)))
+	p.ticked = p.s.now
 }

@@ -65,7 +65,9 @@ type process struct {
 	failures   int
 	refusals   int
 	needSnap   bool
-	spoilt     bool // the tree is wrong, until it is replaced
+	spoilt     bool          // the tree is wrong, until it is replaced
+	stoodBack  bool          // ... and made this server abstain since a leader was established last
+	ticked     time.Duration // up to when the election knows of the time that goes by
 	heard      zxid.Epoch
 	looks      int // elections begun
 	// held is an election's outcome that has to wait.

@@ -20,5 +20,5 @@ func (t *tenure) handOver(e event) {
 		return
 	}
 	t.reason = e.err.Error()
-	p.fle.Abstain(2 * electionTicks(p.cfg.TickTime))
+	p.abstain(2 * electionTicks(p.cfg.TickTime))
 }

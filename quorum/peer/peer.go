@@ -44,8 +44,11 @@ type Peer struct {
 	refusals int
 	// needSnap is set when the last synchronisation found that a DIFF or TRUNC is of no use.
 	needSnap bool
-	// spoilt is set from Repair until a snapshot is installed.
-	spoilt bool
+	// spoilt is set from Repair until a snapshot is installed, stoodBack when it has made this server abstain
+	// since a leader was established last.
+	spoilt, stoodBack bool
+	// ticked is up to when the election knows of the time that goes by.
+	ticked time.Time
 	// enlisted is set when the last leader needed the vote of this server, which knows itself as an
 	// observer: a configuration that makes it a voter waits for just that (spec zab-and-election 15.6).
 	enlisted bool
@@ -91,6 +94,7 @@ func New(cfg Config) (*Peer, error) {
 		seen:   make(map[quorum.SID]quorum.Incarnation),
 		notes:  make(map[quorum.SID]note),
 		heir:   quorum.None,
+		ticked: time.Now(),
 	}
 	d := cfg.Log.Durable()
 	p.members = d.Latest(cfg.Membership)
@@ -144,6 +148,7 @@ func (p *Peer) look(ctx context.Context) (*fle.Outcome, error) {
 	}
 	p.cfg.Logger.Info().Stringer("zxid", d.History.Last().ID).Uint32("epoch", uint32(d.Current)).
 		Bool("untrusted", d.Untrusted).Msg("LOOKING: election begins")
+	p.elapse()
 	p.standBack()
 	p.fle.Look(own)
 
@@ -170,6 +175,7 @@ func (p *Peer) look(ctx context.Context) (*fle.Outcome, error) {
 			return nil, nil
 		case <-tick.C:
 			p.fle.Tick()
+			p.ticked = time.Now()
 			p.expireHellos()
 			p.quiet.Sweep()
 			if after := p.cfg.ReadOnlyAfter; after > 0 && !readOnly && time.Since(p.lookingSince) >= after {
@@ -297,7 +303,7 @@ func (p *Peer) elsewhere(e event) {
 	case evPlan:
 		e.planned <- Planned{Err: zab.ErrNotLeading}
 	case evRepair:
-		p.spoilt = true
+		p.spoil()
 		p.standBack()
 	case evPersisted, evSubmit, evPropose, evReconfigure, evAnswer, evStreamDone, evStreamFailed, evHandOver:
 		// Of a role that is over: its clients have been told by closing them.
@@ -349,25 +355,6 @@ func (p *Peer) serve(ctx context.Context, outcome *fle.Outcome) error {
 		err = closeErr
 	}
 	return err
-}
-
-// learnFrom keeps a server that is elected again and again but never gets a quorum
-// behind it from standing in the way of one that would (hazard H-55), and counts how often
-// a learner was not let in.
-func (p *Peer) learnFrom(led, established bool) {
-	p.refusals++
-	if led || established {
-		p.refusals = 0
-	}
-	if !led || established {
-		p.failures = 0
-		return
-	}
-	p.failures++
-	if p.failures >= 2 {
-		ticks := electionTicks(p.cfg.TickTime)
-		p.fle.Abstain(ticks + int(p.cfg.Rand.Uint32()%uint32(ticks*p.failures+1)))
-	}
 }
 
 // Submit sends what this server's clients want towards the leader, in order: messages of

@@ -9,10 +9,11 @@ func (p *Peer) Repair(reason string) {
 	p.inbox.put(event{kind: evRepair, err: errors.New(reason)})
 }
 
-// standBack lets others lead who have a state that is right. It is for so long only as an election
-// needs: if nobody else can lead, this server's history is needed, and that is right.
-func (p *Peer) standBack() {
-	if p.spoilt {
-		p.fle.Abstain(2 * electionTicks(p.cfg.TickTime))
-	}
+// repair ends a role because of Repair.
+func (t *tenure) repair(e event) {
+	t.p.spoil()
+	t.reason = e.err.Error()
 }
+
+// spoil notes that the state of this server is wrong.
+func (p *Peer) spoil() { p.spoilt, p.stoodBack = true, false }

@@ -117,3 +117,28 @@ func TestSpoiltServerLeadsIfNobodyElseCan(t *testing.T) {
 		}
 	})
 }
+
+// When somebody has led meanwhile, be it that server itself, others have their turn again: one of them can give
+// it a state that is right [H-78].
+func TestSpoiltServerStandsBackAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := startAll(t, 1, 2, 3)
+		bad, behind := w.leader(), w.followers()[0]
+		behind.stop()
+		bad.submit("a")
+		w.members[2].awaitTexts("a")
+		w.members[2].stop()
+		bad.awaitState(fle.Looking)
+		bad.peer.Repair("the state is wrong")
+		behind.start()
+		bad.awaitState(fle.Leading)
+		behind.awaitTexts("a")
+		behind.stop()
+		bad.awaitState(fle.Looking)
+		behind.start()
+		bad.awaitInstalls(1)
+		if leader := w.leader(); leader != behind {
+			t.Errorf("server %v leads, want %v", leader.sid, behind.sid)
+		}
+	})
+}

@@ -451,34 +451,6 @@ func TestBrokenSnapshotIsAskedForAgain(t *testing.T) {
 	})
 }
 
-// A server that is elected again and again without ever getting a quorum of learners stands
-// back for a while, so that another gets its chance (hazard H-55) [H-45].
-func TestFailedLeadershipsLeadToAbstention(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		s := newStage(t)
-		s.votes(agree)
-		s.run()
-		abstained := func() bool {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			for _, n := range s.notes {
-				if n.State == fle.Looking && n.Vote.Leader == quorum.None {
-					return true
-				}
-			}
-			return false
-		}
-		ended := func() int { return strings.Count(s.list.history(), "stop") }
-		s.await("the second leadership", func() bool { return ended() == 1 && s.state() == fle.Leading })
-		if abstained() {
-			t.Error("it abstained after a single failure")
-		}
-		s.await("the end of the second leadership", func() bool { return ended() == 2 })
-		s.await("it abstains", abstained)
-		s.await("LEADING again, when nobody else wants to", func() bool { return s.state() == fle.Leading })
-	})
-}
-
 // A leader whose electors look for a leader again, and do not come, does not wait for them until
 // initLimit [ZOOKEEPER-3109, H-45].
 func TestDisloyalVotersEndALeadershipEarly(t *testing.T) {

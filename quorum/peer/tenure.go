@@ -246,7 +246,7 @@ func (t *tenure) event(e event) error {
 	case evHandOver:
 		t.handOver(e)
 	case evRepair:
-		t.p.spoilt, t.reason = true, e.err.Error()
+		t.repair(e)
 	}
 	return nil
 }

@@ -1,0 +1,77 @@
+package peer_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/zabkeeper/zabkeeper/fle"
+	"github.com/zabkeeper/zabkeeper/quorum"
+)
+
+// proposed reports whether the peer has voted for a server since a count of notifications.
+func (s *stage) proposed(leader quorum.SID, since int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.notes[since:] {
+		if n.State == fle.Looking && n.Vote.Leader == leader {
+			return true
+		}
+	}
+	return false
+}
+
+// noted counts the notifications of the peer so far.
+func (s *stage) noted() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.notes)
+}
+
+// failTwice lets the peer lead in vain twice.
+func (s *stage) failTwice() {
+	s.t.Helper()
+	ended := func() int { return strings.Count(s.list.history(), "stop") }
+	s.await("the second leadership", func() bool { return ended() == 1 && s.state() == fle.Leading })
+	if s.proposed(quorum.None, 0) {
+		s.t.Error("it abstained after a single failure")
+	}
+	s.await("the end of the second leadership", func() bool { return ended() == 2 })
+}
+
+// A server that is elected again and again without ever getting a quorum of learners stands
+// back for a while, so that another gets its chance (hazard H-55) [H-45].
+func TestFailedLeadershipsLeadToAbstention(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStage(t)
+		s.votes(agree)
+		s.run()
+		s.failTwice()
+		s.await("it abstains", func() bool { return s.proposed(quorum.None, 0) })
+		s.await("LEADING again, when nobody else wants to", func() bool { return s.state() == fle.Leading })
+	})
+}
+
+// Others elect somebody at once each time, who cannot lead. Whoever stands back must have its turn all the same: it
+// may have what they lack. It looks for moments only, and follows in vain the rest of the time [H-55].
+func TestAbstentionEndsWhileOthersAreElected(t *testing.T) {
+	for name, standBack := range map[string]func(s *stage){
+		"led in vain": func(s *stage) { s.failTwice() },
+		"spoilt":      func(s *stage) { s.peer.Repair("the state is wrong") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				s := newStage(t)
+				s.votes(agree)
+				s.run()
+				standBack(s)
+				s.votes(for2)
+				before := s.noted()
+				s.await("it follows server 2", func() bool { return s.state() == fle.Following })
+				if s.proposed(3, before) {
+					t.Error("it stands for election")
+				}
+				s.await("it stands for election", func() bool { return s.proposed(3, before) })
+			})
+		})
+	}
+}
