@@ -170,12 +170,17 @@ func (m *Machine) reachesQuorum() bool {
 
 // standBack takes back the candidacy of a server that is cut off. It can never lead, but the best vote
 // of all would make those follow it who reach it, and tell others to do so who do not, again and again
-// (hazard H-55). What others have adopted they give up only in a new round. Since such a server does
-// not hear a quorum either, it takes the word of whoever leads: see stepSettled.
+// (hazard H-55). Since such a server does not hear a quorum either, it takes the word of whoever leads: see
+// stepSettled.
 func (m *Machine) standBack() {
-	stood := m.proposal.Leader == m.cfg.Self
 	m.cutOff = true
-	if stood {
+	m.withdraw()
+}
+
+// withdraw takes back the candidacy of a server that abstains from now on. What others have adopted they
+// give up only in a new round.
+func (m *Machine) withdraw() {
+	if m.state == Looking && m.round > 0 && m.proposal.Leader == m.cfg.Self && m.role == quorum.Participant {
 		m.round++
 		m.enterRound(m.ownVote())
 	}
@@ -305,7 +310,12 @@ func (m *Machine) Distrust(sid quorum.SID, distrust bool) {
 }
 
 // Abstain keeps this server from standing for election for so many ticks, whatever it does meanwhile.
-func (m *Machine) Abstain(ticks int) { m.abstain = max(m.abstain, ticks) }
+func (m *Machine) Abstain(ticks int) {
+	m.abstain = max(m.abstain, ticks)
+	if m.abstains() {
+		m.withdraw()
+	}
+}
 
 // Skip tells that so many election ticks went by without Tick, while this server had a role. What it
 // abstains for goes by then too: else the turn of a server whose history is needed would not come for as long as

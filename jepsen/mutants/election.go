@@ -137,6 +137,18 @@ var election = []Mutant{
 		Killers: []Trial{{Suite: "peer"}},
 	},
 	{
+		Name: "lost-quorum-is-failure", Bug: "a leader that loses its quorum twice stands back, though it had led",
+		IDs:     []string{"H-55"},
+		Edits:   []Edit{{"quorum/peer/tenure.go", `p.learnFrom(t.leader != nil, t.settled)`, `p.learnFrom(t.leader != nil, t.phase == zab.Broadcast)`}},
+		Killers: []Trial{{Suite: "peer"}},
+	},
+	{
+		Name: "elected-while-abstaining", Bug: "who begins to abstain in the midst of an election is elected all the same, and does not lead",
+		IDs:     []string{"H-55"},
+		Edits:   []Edit{{"fle/machine.go", `	if m.abstains() {`, `	if m.abstains() && m.state != Looking {`}},
+		Killers: []Trial{{Suite: "fle"}},
+	},
+	{
 		Name: "turn-never-comes", Bug: "what a server stands back for goes by only while it looks for a leader",
 		IDs:     []string{"H-55", "L1"},
 		Edits:   []Edit{{"fle/machine.go", `m.abstain = max(0, m.abstain-ticks)`, `m.abstain = max(m.abstain, 0*ticks)`}},

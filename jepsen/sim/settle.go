@@ -186,6 +186,7 @@ func (t *tenure) enter(phase zab.Phase) {
 	if phase != zab.Broadcast {
 		return
 	}
+	t.settled = true
 	t.p.unfollow()
 	vote := t.outcome.Vote
 	vote.Epoch = t.machine.Epoch()

@@ -44,6 +44,7 @@ type tenure struct {
 	planned    *quorum.Ensemble // LEADING; a change on its way to be proposed
 
 	phase   zab.Phase
+	settled bool // it has come to broadcast
 	pending []zab.Entry
 	reason  string
 	noPoint bool
@@ -397,7 +398,7 @@ func (p *process) tenureClosed() {
 	}
 	p.app.tree.discard()
 	p.tenure, p.closing = nil, false
-	p.learnFrom(t.leader != nil, t.phase == zab.Broadcast)
+	p.learnFrom(t.leader != nil, t.settled)
 	if outcome := p.inherit(); outcome != nil {
 		p.beginTenure(outcome)
 	} else {

@@ -51,6 +51,29 @@ func TestFailedLeadershipsLeadToAbstention(t *testing.T) {
 	})
 }
 
+// A leader that loses its quorum has led: it is elected again at once, however often that happens, and nothing is
+// gained by somebody else [H-55].
+func TestLostQuorumIsNoFailure(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := startAll(t, 1, 2, 3)
+		leader := w.leader()
+		for range 4 {
+			for _, m := range w.followers() {
+				m.stop()
+			}
+			leader.awaitState(fle.Looking)
+			for _, m := range w.all() {
+				if m != leader {
+					m.start()
+				}
+			}
+			if got := w.leader(); got != leader {
+				t.Fatalf("server %v leads, want %v", got.sid, leader.sid)
+			}
+		}
+	})
+}
+
 // Others elect somebody at once each time, who cannot lead. Whoever stands back must have its turn all the same: it
 // may have what they lack. It looks for moments only, and follows in vain the rest of the time [H-55].
 func TestAbstentionEndsWhileOthersAreElected(t *testing.T) {

@@ -167,6 +167,7 @@ func (t *tenure) enter(phase zab.Phase) {
 		p.publish(t, t.outcome.State, p.cfg.Log.Durable())
 		return
 	}
+	t.settled = true
 	p.unfollow()
 	epoch := t.machine.Epoch()
 	vote := t.outcome.Vote

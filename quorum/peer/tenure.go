@@ -55,6 +55,7 @@ type tenure struct {
 	learner learner     // while FOLLOWING or OBSERVING
 
 	phase   zab.Phase
+	settled bool // it has come to broadcast
 	pending pending
 	reason  string // why it ended
 	noPoint bool   // a truncation point was not in the log: only a snapshot can help
@@ -400,7 +401,6 @@ func (t *tenure) propose(e event, by func(first zxid.ID, txns [][]byte) error) e
 // a staged snapshot and the log's intent say is then left to the next start.
 func (t *tenure) close(failed bool) error {
 	p := t.p
-	established := t.phase == zab.Broadcast
 	p.leading.Store(0)
 	p.publish(nil, fle.Looking, p.cfg.Log.Durable())
 	if !failed && (t.reason == stopping || t.machine.Finished()) {
@@ -432,7 +432,7 @@ func (t *tenure) close(failed bool) error {
 			return err
 		}
 	}
-	p.learnFrom(t.leader != nil, established)
+	p.learnFrom(t.leader != nil, t.settled)
 	ev := p.cfg.Logger.Warn()
 	if t.reason == stopping {
 		ev = p.cfg.Logger.Info()
