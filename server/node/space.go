@@ -31,9 +31,9 @@ const (
 
 // space watches how much room the disks have (hazard H-16). It acts before they are full:
 //
-//   - Below the reserve, space is low. A leader hands over, once, if the others can do without
-//     it. A leader that is elected all the same, and a standalone server, refuses what
-//     makes the tree grow, so that reads and deletions go on.
+//   - Below the reserve, space is low. A leader hands over, once, as soon as the others can do
+//     without it. Until then, or if it is elected all the same, and on a standalone server, what
+//     makes the tree grow is refused, so that reads and deletions go on.
 //   - Below an eighth of the reserve the server ends in order, and does not start: a follower
 //     leaves the quorum before a write fails in the middle.
 //   - When a write fails for want of space all the same, the ballast is given back, so
@@ -45,9 +45,10 @@ type space struct {
 	fs      vfs.FS
 	volumes []*volume
 
-	low        bool
-	handedOver bool        // in this episode of low space
-	lowNow     atomic.Bool // low, for others
+	low    bool
+	lowNow atomic.Bool // low, for others
+	// asked is the leadership that was asked to end in this episode of low space, 0: none yet.
+	asked uint64
 }
 
 // volume is a directory on a file system that may fill up.
@@ -166,14 +167,15 @@ func (s *space) look() error {
 			Msg("space is low: a leader hands over, or refuses what makes the tree grow")
 		s.n.server.RefuseGrowth(true)
 	case s.low && worst.recovered():
-		s.low, s.handedOver = false, false
+		s.low, s.asked = false, 0
 		s.lowNow.Store(false)
 		log.Info().Str("dir", worst.dir).Int64("free", worst.free.Load()).Msg("there is space again")
 		s.n.server.RefuseGrowth(false)
 		s.keepBallast()
 	}
-	if generation := s.n.peer.Leading(); s.low && !s.handedOver && generation != 0 {
-		s.handedOver = true
+	// The others may not be able to do without it yet: it is asked again, but no later leadership is.
+	if generation := s.n.peer.Leading(); s.low && generation != 0 && (s.asked == 0 || s.asked == generation) {
+		s.asked = generation
 		s.n.peer.HandOver(generation, "space is low on "+worst.dir)
 	}
 	return nil

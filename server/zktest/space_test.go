@@ -71,6 +71,33 @@ func TestLowSpace(t *testing.T) {
 	e.WaitEqual(t)
 }
 
+// While the others cannot do without it a leader whose disk runs low refuses what makes the tree grow. As
+// soon as they can it hands over [H-16].
+func TestLowSpaceIsHandedOverLater(t *testing.T) {
+	e := zktest.Start(t, 3, zktest.Set("diskBallastMb", "0"))
+	before, away := e.Leader(t), e.Followers(t)[0]
+	away.Stop(t)
+	before.SetFree(100 * mib)
+	conn := e.Connect(t, before)
+	zktest.Eventually(t, "the tree may not grow", func() error {
+		if _, err := conn.Create("/more-", nil, zk.FlagSequence, zk.WorldACL(zk.PermAll)); err == nil {
+			return errors.New("create is taken, want ThrottledOp")
+		}
+		return nil
+	})
+	if leader := e.Leader(t); leader != before {
+		t.Fatalf("server %d leads, and nobody can do without %d", leader.ID, before.ID)
+	}
+	away.Restart(t)
+	zktest.Eventually(t, "another server leads", func() error {
+		if after := e.Leader(t); after == before {
+			return fmt.Errorf("server %d leads", before.ID)
+		}
+		return nil
+	})
+	e.WaitServing(t)
+}
+
 func second[T any](_ T, err error) error { return err }
 
 // A follower whose disk is all but full leaves in order, does not start until there is room, and is
