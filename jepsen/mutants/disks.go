@@ -107,4 +107,10 @@ var disks = []Mutant{
 		Edits:   []Edit{{"server/node/space.go", `	case worst.exhausted():`, `	case worst.free.Load() < 0:`}},
 		Killers: []Trial{{Suite: "zktest", Run: "Space|Exhausted"}},
 	},
+	{
+		Name: "handover-tried-once", Bug: "a leader that runs low on space while it is needed does not hand over when it is not any more",
+		IDs:     []string{"H-16"},
+		Edits:   []Edit{{"server/node/space.go", `(s.asked == 0 || s.asked == generation)`, `s.asked == 0`}},
+		Killers: []Trial{{Suite: "zktest", Run: "TestLowSpace"}},
+	},
 }
