@@ -94,21 +94,29 @@ func TestLeaderIsRepaired(t *testing.T) {
 	})
 }
 
+// spoiltLeader makes an ensemble that is led by a server whose state is wrong, since the other one that runs lacked
+// what is committed.
+func spoiltLeader(t *testing.T) (w *world, bad, behind *member) {
+	t.Helper()
+	w = startAll(t, 1, 2, 3)
+	bad, behind = w.leader(), w.followers()[0]
+	behind.stop()
+	bad.submit("a")
+	w.members[2].awaitTexts("a")
+	w.members[2].stop()
+	bad.awaitState(fle.Looking)
+	bad.peer.Repair("the state is wrong")
+	behind.start()
+	bad.awaitState(fle.Leading)
+	behind.awaitTexts("a")
+	return w, bad, behind
+}
+
 // Nobody else can lead who lacks what is committed: a server whose state is wrong does it after a while, and
 // still wants to be repaired when somebody else leads [H-78].
 func TestSpoiltServerLeadsIfNobodyElseCan(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		w := startAll(t, 1, 2, 3)
-		bad, behind := w.leader(), w.followers()[0]
-		behind.stop()
-		bad.submit("a")
-		w.members[2].awaitTexts("a")
-		w.members[2].stop()
-		bad.awaitState(fle.Looking)
-		bad.peer.Repair("the state is wrong")
-		behind.start()
-		bad.awaitState(fle.Leading)
-		behind.awaitTexts("a")
+		w, bad, behind := spoiltLeader(t)
 		bad.awaitInstalls(0)
 		bad.peer.Repair("the state is wrong")
 		bad.awaitInstalls(1)
@@ -122,17 +130,7 @@ func TestSpoiltServerLeadsIfNobodyElseCan(t *testing.T) {
 // it a state that is right [H-78].
 func TestSpoiltServerStandsBackAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		w := startAll(t, 1, 2, 3)
-		bad, behind := w.leader(), w.followers()[0]
-		behind.stop()
-		bad.submit("a")
-		w.members[2].awaitTexts("a")
-		w.members[2].stop()
-		bad.awaitState(fle.Looking)
-		bad.peer.Repair("the state is wrong")
-		behind.start()
-		bad.awaitState(fle.Leading)
-		behind.awaitTexts("a")
+		w, bad, behind := spoiltLeader(t)
 		behind.stop()
 		bad.awaitState(fle.Looking)
 		behind.start()
