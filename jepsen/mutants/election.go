@@ -137,6 +137,12 @@ var election = []Mutant{
 		Killers: []Trial{{Suite: "peer"}},
 	},
 	{
+		Name: "stands-back-longer-each-time", Bug: "the time for which a server stands back grows with each election in vain",
+		IDs:     []string{"H-55"},
+		Edits:   []Edit{{"quorum/peer/abstain.go", `min(p.failures, maxAbstention)`, `max(p.failures, maxAbstention)`}},
+		Killers: []Trial{{Suite: "peer"}},
+	},
+	{
 		Name: "lost-quorum-is-failure", Bug: "a leader that loses its quorum twice stands back, though it had led",
 		IDs:     []string{"H-55"},
 		Edits:   []Edit{{"quorum/peer/tenure.go", `p.learnFrom(t.leader != nil, t.settled)`, `p.learnFrom(t.leader != nil, t.phase == zab.Broadcast)`}},

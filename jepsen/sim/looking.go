@@ -182,6 +182,9 @@ func (p *process) judge(sid quorum.SID, d *zab.Durable) {
 	p.fle.Distrust(sid, d.Stranger(sid, p.seen[sid], noted))
 }
 
+// maxAbstention bounds how many ticks more than one a server stands back, as in quorum/peer.
+const maxAbstention = 8
+
 // learnFrom keeps a server that cannot lead out of the way of one that could.
 func (p *process) learnFrom(led, established bool) {
 	p.refusals++
@@ -198,7 +201,7 @@ func (p *process) learnFrom(led, established bool) {
 	p.failures++
 	if p.failures >= 2 {
 		ticks := int(tickTime / electionTick)
-		p.abstain(ticks + p.s.rng.IntN(ticks*p.failures+1))
+		p.abstain(ticks + p.s.rng.IntN(ticks*min(p.failures, maxAbstention)+1))
 	}
 }
 

@@ -16,6 +16,10 @@ func (p *Peer) elapse() {
 	p.ticked = now
 }
 
+// maxAbstention is how many ticks beside the first one a server stands back at most, however often it has led in
+// vain: when the network is whole again it may be the one that is needed.
+const maxAbstention = 8
+
 // learnFrom keeps a server that is elected again and again but never gets a quorum
 // behind it from standing in the way of one that would (hazard H-55), and counts how often
 // a learner was not let in.
@@ -34,7 +38,7 @@ func (p *Peer) learnFrom(led, established bool) {
 	p.failures++
 	if p.failures >= 2 {
 		ticks := electionTicks(p.cfg.TickTime)
-		p.abstain(ticks + int(p.cfg.Rand.Uint32()%uint32(ticks*p.failures+1)))
+		p.abstain(ticks + int(p.cfg.Rand.Uint32()%uint32(ticks*min(p.failures, maxAbstention)+1)))
 	}
 }
 

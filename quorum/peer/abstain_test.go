@@ -3,6 +3,7 @@ package peer_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zabkeeper/zabkeeper/fle"
 	"github.com/zabkeeper/zabkeeper/quorum"
@@ -48,6 +49,26 @@ func TestFailedLeadershipsLeadToAbstention(t *testing.T) {
 		s.failTwice()
 		s.await("it abstains", func() bool { return s.proposed(quorum.None, 0) })
 		s.await("LEADING again, when nobody else wants to", func() bool { return s.state() == fle.Leading })
+	})
+}
+
+// However often a server has led in vain, it does not stand back for longer and longer: an hour of a partition
+// must not cost minutes behind it [H-55].
+func TestAbstentionIsBounded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStage(t)
+		s.votes(agree)
+		s.run()
+		const longest = (1 + 8) * tickTime
+		for n := range 60 {
+			s.await("LEADING", func() bool { return s.state() == fle.Leading })
+			s.await("LOOKING", func() bool { return s.state() == fle.Looking })
+			began := time.Now()
+			s.await("LEADING again", func() bool { return s.state() == fle.Leading })
+			if took := time.Since(began); took > longest+time.Second {
+				t.Fatalf("behind %d leaderships in vain it stood back for %v, want %v at most", n+1, took, longest)
+			}
+		}
 	})
 }
 
