@@ -102,6 +102,42 @@ func TestWatchBytes(t *testing.T) {
 	}
 }
 
+// TestWhoIsReached is spec semantics 8.2 by example: every mode at the root, at a node and at its child, each held by a
+// connection of that name, and who a trigger at a path reaches, the first time and the second.
+func TestWhoIsReached(t *testing.T) {
+	const data, child = znode.DataTable, znode.ChildTable
+	tests := []struct {
+		table znode.Table
+		path  string
+		first []string
+		again []string
+	}{
+		{data, "/", []string{"data /", "persistent /", "recursive /"}, []string{"persistent /", "recursive /"}},
+		{child, "/", []string{"child /", "persistent /"}, []string{"persistent /"}},
+		{data, "/a", []string{"data /a", "persistent /a", "recursive /", "recursive /a"}, []string{"persistent /a", "recursive /", "recursive /a"}},
+		{child, "/a", []string{"child /a", "persistent /a"}, []string{"persistent /a"}},
+		{data, "/a/b", []string{"data /a/b", "persistent /a/b", "recursive /", "recursive /a", "recursive /a/b"}, []string{"persistent /a/b", "recursive /", "recursive /a", "recursive /a/b"}},
+		{data, "/a/b/c/d", []string{"recursive /", "recursive /a", "recursive /a/b"}, []string{"recursive /", "recursive /a", "recursive /a/b"}},
+		{child, "/a/b/c/d", nil, nil},
+		{data, "/ab", []string{"recursive /"}, []string{"recursive /"}},
+	}
+	modes := map[string]watch.Mode{"data": watch.Data, "child": watch.Child, "persistent": watch.Persistent, "recursive": watch.Recursive}
+	for _, tt := range tests {
+		r := watch.New[string]()
+		for name, mode := range modes {
+			for _, path := range []string{"/", "/a", "/a/b"} {
+				r.Add(r.Join(name+" "+path), path, mode)
+			}
+		}
+		if got := fire(t, r, tt.table, tt.path); !slices.Equal(got, tt.first) {
+			t.Errorf("table %v at %s reached %q, want %q", tt.table, tt.path, got, tt.first)
+		}
+		if got := fire(t, r, tt.table, tt.path); !slices.Equal(got, tt.again) {
+			t.Errorf("table %v at %s reached %q the second time, want %q", tt.table, tt.path, got, tt.again)
+		}
+	}
+}
+
 // What ZooKeeper counts is connections per path and table, not modes.
 func TestCountsIgnoreModes(t *testing.T) {
 	r := watch.New[string]()
