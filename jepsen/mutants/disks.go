@@ -110,7 +110,13 @@ var disks = []Mutant{
 	{
 		Name: "handover-tried-once", Bug: "a leader that runs low on space while it is needed does not hand over when it is not any more",
 		IDs:     []string{"H-16"},
-		Edits:   []Edit{{"server/node/space.go", `(s.asked == 0 || s.asked == generation)`, `s.asked == 0`}},
+		Edits:   []Edit{{"server/node/space.go", "	if s.asked == generation {\n", "	if s.looks == 0 {\n"}},
+		Killers: []Trial{{Suite: "zktest", Run: "TestLowSpace"}},
+	},
+	{
+		Name: "handed-over-once-for-all", Bug: "who leads again though its disk is low leads for good, and refuses growth",
+		IDs:     []string{"H-16"},
+		Edits:   []Edit{{"server/node/space.go", `s.asked == 0 || s.asked != generation && s.looks > patience`, `s.asked == 0`}},
 		Killers: []Trial{{Suite: "zktest", Run: "TestLowSpace"}},
 	},
 }

@@ -23,6 +23,9 @@ const (
 	// the ballast may take of it, however much is configured.
 	reserveShare = 20
 	ballastShare = 100
+	// patience is for how many looks a server leads with low space that was elected again though it had handed over:
+	// who has got room since is found, and where nobody has the lead does not go round and round.
+	patience = 600
 	// exhausted is the part of the reserve below which a server does not go on.
 	exhausted = 8
 	// ballastFile is the name of the ballast below the directory of our own.
@@ -31,8 +34,8 @@ const (
 
 // space watches how much room the disks have (hazard H-16). It acts before they are full:
 //
-//   - Below the reserve, space is low. A leader hands over, once, as soon as the others can do
-//     without it. Until then, or if it is elected all the same, and on a standalone server, what
+//   - Below the reserve, space is low. A leader hands over as soon as the others can do without
+//     it. Until then, if it is elected all the same, for a while, and on a standalone server, what
 //     makes the tree grow is refused, so that reads and deletions go on.
 //   - Below an eighth of the reserve the server ends in order, and does not start: a follower
 //     leaves the quorum before a write fails in the middle.
@@ -47,8 +50,10 @@ type space struct {
 
 	low    bool
 	lowNow atomic.Bool // low, for others
-	// asked is the leadership that was asked to end in this episode of low space, 0: none yet.
+	// asked is the last leadership that was asked to end in this episode of low space, 0: none yet. looks
+	// counts, since then, how often this server was found to lead.
 	asked uint64
+	looks int
 }
 
 // volume is a directory on a file system that may fill up.
@@ -173,12 +178,22 @@ func (s *space) look() error {
 		s.n.server.RefuseGrowth(false)
 		s.keepBallast()
 	}
-	// The others may not be able to do without it yet: it is asked again, but no later leadership is.
-	if generation := s.n.peer.Leading(); s.low && generation != 0 && (s.asked == 0 || s.asked == generation) {
-		s.asked = generation
-		s.n.peer.HandOver(generation, "space is low on "+worst.dir)
+	if generation := s.n.peer.Leading(); s.low && generation != 0 {
+		s.ask(generation, worst)
 	}
 	return nil
+}
+
+// ask asks a leadership of this server to end, at each look: the others may not be able to do without it yet. A later one
+// of the same episode has patience first.
+func (s *space) ask(generation uint64, low *volume) {
+	s.looks++
+	if s.asked == 0 || s.asked != generation && s.looks > patience {
+		s.asked, s.looks = generation, 0
+	}
+	if s.asked == generation {
+		s.n.peer.HandOver(generation, "space is low on "+low.dir)
+	}
 }
 
 // keepBallast makes the ballasts where there is room for them.

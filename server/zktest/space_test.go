@@ -98,6 +98,45 @@ func TestLowSpaceIsHandedOverLater(t *testing.T) {
 	e.WaitServing(t)
 }
 
+// Who was elected again though its disk runs low, for want of another, does not lead for good: somebody may have
+// got room since [H-16].
+func TestLowSpaceIsHandedOverAgain(t *testing.T) {
+	e := zktest.Start(t, 3, zktest.Set("diskBallastMb", "0"))
+	handsOver := func() (from *zktest.Server) {
+		from = e.Leader(t)
+		from.SetFree(100 * mib)
+		zktest.Eventually(t, "another server leads", func() error {
+			if e.Leader(t) == from {
+				return fmt.Errorf("server %d leads", from.ID)
+			}
+			return nil
+		})
+		return from
+	}
+	first, second := handsOver(), handsOver()
+	var away *zktest.Server
+	for _, s := range e.Servers() {
+		if s != first && s != second {
+			away = s
+		}
+	}
+	away.Stop(t)
+	again := e.Leader(t)
+	other := first
+	if again == first {
+		other = second
+	}
+	away.Restart(t)
+	other.SetFree(1000 * mib)
+	zktest.Eventually(t, "a server with room leads", func() error {
+		if e.Leader(t) == again {
+			return fmt.Errorf("server %d leads", again.ID)
+		}
+		return nil
+	})
+	e.WaitServing(t)
+}
+
 func second[T any](_ T, err error) error { return err }
 
 // A follower whose disk is all but full leaves in order, does not start until there is room, and is

@@ -168,7 +168,7 @@ func (s *Server) tryStart(tb testing.TB) error {
 	nc := node.Config{
 		Conf: cfg, Logger: s.log, FS: roomyFS{s.stall.On(s.disk), s},
 		Revision: strings.Repeat("0", 40), Built: time.Unix(0, 0),
-		MaintainEvery: 50 * time.Millisecond, SpaceEvery: 20 * time.Millisecond, CertificatesEvery: 20 * time.Millisecond,
+		MaintainEvery: 50 * time.Millisecond, SpaceEvery: 10 * time.Millisecond, CertificatesEvery: 20 * time.Millisecond,
 		LogReturnsAfter: 150 * time.Millisecond,
 		Fatal:           s.fatal,
 		Tree:            func(t server.Store) server.Store { return damagedTree{t, &s.damage} },
