@@ -48,7 +48,8 @@ func TestClientThatVanishesWithoutAWord(t *testing.T) {
 	}
 	const few = 5 // of the test and of Pebble
 	eventually(t, "their goroutines have ended", func() bool { return runtime.NumGoroutine() <= routines+few })
-	if st := m.srv.Stats(); st.Watches != 0 || st.Outstanding != 0 {
+	eventually(t, "their watches are gone", func() bool { return m.srv.Stats().Watches == 0 })
+	if st := m.srv.Stats(); st.Outstanding != 0 {
 		t.Errorf("left behind: %+v", st)
 	}
 	other.must(proto.OpPing, nil)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -456,7 +457,7 @@ func TestWriterQueueIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for stalled.Load() == 0 {
-		runtime.Gosched()
+		<-time.After(time.Millisecond)
 	}
 	done := make(chan error, 1)
 	go func() {
@@ -470,7 +471,7 @@ func TestWriterQueueIsBounded(t *testing.T) {
 		done <- nil
 	}()
 	for submitted.Load() < 60 {
-		runtime.Gosched()
+		<-time.After(time.Millisecond)
 	}
 	if n := submitted.Load(); n > 64 {
 		t.Errorf("%d MiB are queued", n)
