@@ -48,10 +48,10 @@ func TestClientThatVanishesWithoutAWord(t *testing.T) {
 	}
 	const few = 5 // of the test and of Pebble
 	eventually(t, "their goroutines have ended", func() bool { return runtime.NumGoroutine() <= routines+few })
-	eventually(t, "their watches are gone", func() bool { return m.srv.Stats().Watches == 0 })
-	if st := m.srv.Stats(); st.Outstanding != 0 {
-		t.Errorf("left behind: %+v", st)
-	}
+	eventually(t, "their watches and requests are gone", func() bool {
+		st := m.srv.Stats()
+		return st.Watches == 0 && st.Outstanding == 0
+	})
 	other.must(proto.OpPing, nil)
 }
 

@@ -141,10 +141,10 @@ func (a *assault) run(t *testing.T) {
 	})
 	s.answered()
 	stop()
-	st := s.m.srv.Stats()
-	if st.Watches != 0 || st.Outstanding != 0 || s.m.srv.Heavy() != 0 || s.m.srv.OpenCensuses() != 0 {
-		t.Errorf("left behind: %+v, %d bytes of requests, %d counts", st, s.m.srv.Heavy(), s.m.srv.OpenCensuses())
-	}
+	eventually(t, "nothing of what they asked for is left", func() bool {
+		st := s.m.srv.Stats()
+		return st.Watches == 0 && st.Outstanding == 0 && s.m.srv.Heavy() == 0 && s.m.srv.OpenCensuses() == 0
+	})
 	const few = 10 // of the test and of Pebble
 	eventually(t, "their goroutines have ended", func() bool { return runtime.NumGoroutine() <= routines+few })
 	const little = 8 << 20
