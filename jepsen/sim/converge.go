@@ -9,9 +9,10 @@ import (
 )
 
 // converge lets time pass until the ensemble has recovered, each part of it in the time it is
-// allowed (L1 to L3). False: it cannot, and need not.
+// allowed (L1 to L3). That begins when the faults end, and anew when somebody can tell again whose tree is right: more
+// servers have come, or what was wrong has been overwritten. False: it cannot, and need not.
 func (s *simulation) converge() bool {
-	healed := s.now
+	healed, split := s.now, s.now
 	for _, goal := range []struct {
 		invariant string
 		within    time.Duration
@@ -22,16 +23,21 @@ func (s *simulation) converge() bool {
 		{rejoin, settleWithin, s.unsettled},
 	} {
 		for why := goal.missing(); why != ""; why = goal.missing() {
+			contested := s.contested()
+			if contested {
+				split = s.now
+			}
 			if s.now > healed+goal.within {
 				switch {
 				case s.hopeless():
 					s.counts.Lost++
 					return false
-				case s.contested():
+				case contested:
 					s.counts.Contested++
 					return false
+				case s.now > split+goal.within:
+					s.fail(goal.invariant, "%v after the last fault: %s", s.now-healed, why)
 				}
-				s.fail(goal.invariant, "%v after the last fault: %s", goal.within, why)
 			}
 			until := s.now + 100*time.Millisecond
 			for s.now < until {
