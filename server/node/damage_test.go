@@ -216,6 +216,7 @@ func afterDamage(t *testing.T, fs vfs.FS, digest uint64, what string) string {
 		t.Errorf("%s: ended with %v, exit code %d", what, err, code)
 	}
 	hasRemedy(t, what, err)
+	t.Logf("%s: ended with %v", what, err)
 	return "ended"
 }
 
