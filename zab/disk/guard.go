@@ -68,14 +68,15 @@ func (g *Guard) check(op, path string, at int64, err error) error {
 	return nil
 }
 
-// file opens a file for writing.
+// file opens a file for writing. It is noted before it is there, so that whoever finds it knows that it is not whole.
 func (g *Guard) file(op, name string, open func() (vfs.File, error)) (vfs.File, error) {
 	if !g.frozen() {
+		g.note(name, 1)
 		f, err := open()
 		if err == nil {
-			g.note(name, 1)
 			return &guardedFile{File: f, guard: g, path: name}, nil
 		}
+		g.note(name, -1)
 		if err := g.check(op, name, -1, err); err != nil {
 			return nil, err
 		}

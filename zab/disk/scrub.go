@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/objstorage"
@@ -26,13 +27,14 @@ import (
 //
 // Files are listed once, and each is read for itself: they are written once and never changed,
 // so that nothing has to be kept from going on meanwhile. One that is not whole yet was not at rest, and one
-// that is deleted meanwhile does not matter any more; both are left out. Manifests and write-ahead logs are
-// read when a store is opened.
+// that is deleted meanwhile does not matter any more; both are left out. So is what a crash left half
+// written and Pebble has not deleted yet: as long as deleting, see Deleting, returns true, at most patience, a damaged
+// file may be one of those. Manifests and write-ahead logs are read when a store is opened.
 //
 // pace is called after each read with its length; it waits for as long as the next one has to, and
 // ends Scrub with its error. The error of a file is a *FileError, which wraps ErrDamaged or is that of the
 // disk. The guard's owner is not told.
-func (g *Guard) Scrub(dir string, pace func(bytes int) error) error {
+func (g *Guard) Scrub(dir string, deleting func() bool, pace func(bytes int) error) error {
 	names, err := g.List(dir)
 	if err != nil {
 		return &FileError{Op: "list", Path: dir, Offset: -1, Err: err}
@@ -54,11 +56,50 @@ func (g *Guard) Scrub(dir string, pace func(bytes int) error) error {
 		if stopped != nil {
 			return stopped
 		}
-		if _, gone := g.Stat(path); err != nil && !errors.Is(gone, fs.ErrNotExist) {
+		if err == nil {
+			continue
+		}
+		stays, stopped := g.stays(path, deleting, pace)
+		if stopped != nil {
+			return stopped
+		}
+		if stays {
 			return err
 		}
 	}
 	return nil
+}
+
+const (
+	// patience is for how long a file in which there is damage may still be deleted.
+	patience = time.Minute
+	// lookEvery is how often it is looked at.
+	lookEvery = 10 * time.Millisecond
+)
+
+// Deleting returns what tells whether a store has files to delete that it does not refer to.
+func Deleting(db *pebble.DB) func() bool {
+	return func() bool {
+		m := db.Metrics()
+		return m.Table.ObsoleteCount > 0 || m.BlobFiles.ObsoleteCount > 0
+	}
+}
+
+// stays reports whether a file is still there when those are deleted that do not belong to the store. stopped is
+// the error of pace.
+func (g *Guard) stays(path string, deleting func() bool, pace func(int) error) (stays bool, stopped error) {
+	for end := time.Now().Add(patience); ; time.Sleep(lookEvery) {
+		done := !deleting() || g.frozen() || time.Now().After(end) // before the look at the file
+		if _, gone := g.Stat(path); errors.Is(gone, fs.ErrNotExist) {
+			return false, nil
+		}
+		if done {
+			return true, nil
+		}
+		if err := pace(0); err != nil {
+			return false, err
+		}
+	}
 }
 
 // scrub reads one file. stopped is the error of pace, if that has ended it, err is the file's.

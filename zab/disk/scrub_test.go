@@ -38,6 +38,9 @@ func must(t *testing.T, err error) {
 
 func free(int) error { return nil }
 
+// nothing is to be deleted.
+func nothing() bool { return false }
+
 // writeStore makes a store with tables of two levels of index, filters, range deletions, older versions
 // of keys, and blob files.
 func writeStore(t *testing.T, fs vfs.FS) *pebble.DB {
@@ -80,7 +83,7 @@ func TestScrubFindsEveryFlippedBit(t *testing.T) {
 	g := disk.NewGuard(mem, deaf{t})
 	g.Arm()
 	var read int
-	must(t, g.Scrub("db", func(n int) error { read += n; return nil }))
+	must(t, g.Scrub("db", nothing, func(n int) error { read += n; return nil }))
 
 	names, err := mem.List("db")
 	must(t, err)
@@ -104,7 +107,7 @@ func TestScrubFindsEveryFlippedBit(t *testing.T) {
 			flipped := []byte{content[at] ^ 1<<(at%8)}
 			_, err := f.WriteAt(flipped, int64(at))
 			must(t, err)
-			err = g.Scrub("db", free)
+			err = g.Scrub("db", nothing, free)
 			var where *disk.FileError
 			if !errors.Is(err, disk.ErrDamaged) || !errors.As(err, &where) || where.Path != path || where.Offset > int64(at) {
 				t.Fatalf("a bit of byte %d of %s is flipped: %v", at, path, err)
@@ -121,7 +124,7 @@ func TestScrubFindsEveryFlippedBit(t *testing.T) {
 	if read < total {
 		t.Errorf("%d bytes were accounted for, want %d at least", read, total)
 	}
-	must(t, g.Scrub("db", free))
+	must(t, g.Scrub("db", nothing, free))
 }
 
 // What is being written is not judged; what was cut short is, when the writer is done.
@@ -134,11 +137,11 @@ func TestScrubLeavesOutWhatIsBeingWritten(t *testing.T) {
 	must(t, err)
 	_, err = f.Write(bytes.Repeat([]byte("half of a table"), 100))
 	must(t, err)
-	if err := g.Scrub("db", free); err != nil {
+	if err := g.Scrub("db", nothing, free); err != nil {
 		t.Errorf("while the file is written: %v", err)
 	}
 	must(t, f.Close())
-	if err := g.Scrub("db", free); !errors.Is(err, disk.ErrDamaged) {
+	if err := g.Scrub("db", nothing, free); !errors.Is(err, disk.ErrDamaged) {
 		t.Errorf("when it is written: %v, want damage", err)
 	}
 }
@@ -152,7 +155,7 @@ func TestScrubIsEndedByItsPace(t *testing.T) {
 	g.Arm()
 	enough := errors.New("enough")
 	calls := 0
-	if err := g.Scrub("db", func(int) error { calls++; return enough }); !errors.Is(err, enough) || calls != 1 {
+	if err := g.Scrub("db", nothing, func(int) error { calls++; return enough }); !errors.Is(err, enough) || calls != 1 {
 		t.Errorf("after %d pieces: %v, want the error of the pace at the first", calls, err)
 	}
 	names, err := mem.List("db")
@@ -167,7 +170,7 @@ func TestScrubIsEndedByItsPace(t *testing.T) {
 		gone, verdict = nil, nil // it is said once
 		return ended
 	}
-	must(t, g.Scrub("db", remove))
+	must(t, g.Scrub("db", nothing, remove))
 
 	mem = vfs.NewMem()
 	again := writeStore(t, mem)
@@ -177,7 +180,89 @@ func TestScrubIsEndedByItsPace(t *testing.T) {
 	names, err = mem.List("db")
 	must(t, err)
 	gone, verdict = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".sst") }), enough
-	if err := g.Scrub("db", remove); !errors.Is(err, enough) {
+	if err := g.Scrub("db", nothing, remove); !errors.Is(err, enough) {
 		t.Errorf("with the file deleted at the end: %v, want the error of the pace", err)
+	}
+}
+
+// observed is a file system in which something is done behind the creation of a file, before
+// whoever creates it goes on.
+type observed struct {
+	vfs.FS
+	created func() error
+}
+
+func (o observed) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := o.FS.Create(name, c)
+	if err == nil {
+		err = o.created()
+	}
+	return f, err
+}
+
+// A file is being written from the moment it is there: a scrub that comes upon it before its writer knows
+// leaves it out, and does not end the server over an empty table [H-94].
+func TestScrubLeavesOutWhatIsBeingCreated(t *testing.T) {
+	mem := vfs.NewMem()
+	must(t, mem.MkdirAll("db", 0o755))
+	refused := errors.New("refused")
+	for _, outcome := range []error{refused, nil} {
+		scrubs := 0
+		var g *disk.Guard
+		g = disk.NewGuard(observed{mem, func() error {
+			scrubs++
+			if err := g.Scrub("db", nothing, free); err != nil {
+				t.Errorf("while the file is created: %v", err)
+			}
+			return outcome
+		}}, deaf{t})
+		f, err := g.Create("db/000001.sst", vfs.WriteCategoryUnspecified)
+		if !errors.Is(err, outcome) || scrubs != 1 {
+			t.Errorf("%d scrubs, created with %v, want %v", scrubs, err, outcome)
+		}
+		if err == nil {
+			must(t, f.Close())
+		}
+		if err := g.Scrub("db", nothing, free); !errors.Is(err, disk.ErrDamaged) {
+			t.Errorf("with nobody who writes: %v, want damage", err)
+		}
+	}
+}
+
+// What a crash left half written is no damage while it waits for its deletion. What is there when nothing is to be
+// deleted any more is [H-94].
+func TestScrubWaitsForDeletions(t *testing.T) {
+	mem := vfs.NewMem()
+	must(t, mem.MkdirAll("db", 0o755))
+	const name = "db/000001.sst"
+	f, err := mem.Create(name, vfs.WriteCategoryUnspecified)
+	must(t, err)
+	_, err = f.Write(bytes.Repeat([]byte("half of a table"), 100))
+	must(t, errors.Join(err, f.Close()))
+	g := disk.NewGuard(mem, deaf{t})
+	g.Arm()
+
+	asked := 0
+	others := func() bool { asked++; return asked < 3 } // are deleted
+	if err := g.Scrub("db", others, free); !errors.Is(err, disk.ErrDamaged) || asked != 3 {
+		t.Errorf("a file that stays, asked %d times: %v, want damage at the third", asked, err)
+	}
+	asked = 0
+	enough := errors.New("enough")
+	if err := g.Scrub("db", func() bool { return true }, func(n int) error {
+		if n == 0 {
+			return enough
+		}
+		return nil
+	}); !errors.Is(err, enough) {
+		t.Errorf("while it waits: %v, want the error of the pace", err)
+	}
+	if err := g.Scrub("db", func() bool {
+		if asked++; asked == 3 {
+			must(t, mem.Remove(name))
+		}
+		return true
+	}, free); err != nil || asked != 3 {
+		t.Errorf("a file that goes, asked %d times: %v", asked, err)
 	}
 }

@@ -35,7 +35,7 @@ func (l *Log) Scrub(ctx context.Context, pace func(bytes int) error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	err = l.guard.Scrub(l.cfg.Dir, pace)
+	err = l.guard.Scrub(l.cfg.Dir, disk.Deleting(l.db), pace)
 	if _, kind := disk.Judge(err); kind != nil {
 		return fault("scrub", l.cfg.Dir, err)
 	} else if err != nil {

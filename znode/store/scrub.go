@@ -57,7 +57,7 @@ func (s *Store) Scrub(ctx context.Context, pace func(bytes int) error) (Totals, 
 	if err := s.refusal(); err != nil {
 		return Totals{}, err
 	}
-	err := s.guard.Scrub(s.fs.PathJoin(s.cfg.Dir, treeDir), pace)
+	err := s.guard.Scrub(s.fs.PathJoin(s.cfg.Dir, treeDir), disk.Deleting(s.db), pace)
 	switch _, kind := disk.Judge(err); {
 	case errors.Is(kind, ErrCorrupt): // the remedy is the owner's
 		return Totals{}, fmt.Errorf("store: %s: scrub: %w", s.cfg.Dir, err)
