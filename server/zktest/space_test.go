@@ -77,6 +77,13 @@ func TestLowSpaceIsHandedOverLater(t *testing.T) {
 	e := zktest.Start(t, 3, zktest.Set("diskBallastMb", "0"))
 	before, away := e.Leader(t), e.Followers(t)[0]
 	away.Stop(t)
+	zktest.Eventually(t, "the leader knows that one is away", func() error {
+		mntr, err := word(before, "mntr")
+		if err == nil && !strings.Contains(mntr, "zk_synced_followers\t1\n") {
+			err = fmt.Errorf("mntr: %q", mntr)
+		}
+		return err
+	})
 	before.SetFree(100 * mib)
 	conn := e.Connect(t, before)
 	zktest.Eventually(t, "the tree may not grow", func() error {
