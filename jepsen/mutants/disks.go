@@ -54,7 +54,25 @@ var disks = []Mutant{
 		Name: "scrub-blind", Bug: "a scrub reads all blocks and does not look at their checksums",
 		IDs:     []string{"H-94"},
 		Edits:   []Edit{{"zab/disk/scrub.go", `block.ValidateChecksum(kind, b, h); err != nil {`, `block.ValidateChecksum(kind, b, h); err != nil && w.size < 0 {`}},
-		Killers: []Trial{{Suite: "store", Run: "Scrub"}},
+		Killers: []Trial{{Suite: "store", Run: "Scrub"}, {Suite: "disk", Run: "Scrub"}},
+	},
+	{
+		Name: "scrub-meets-the-writer", Bug: "a file counts as being written only behind its creation: a scrub that comes in between ends the server over an empty table",
+		IDs: []string{"H-94"},
+		Edits: []Edit{
+			{"zab/disk/guard.go", `		g.note(name, 1)
+		f, err := open()
+		if err == nil {`, `		f, err := open()
+		g.note(name, 1)
+		if err == nil {`},
+		},
+		Killers: []Trial{{Suite: "disk", Run: "Scrub"}},
+	},
+	{
+		Name: "leftovers-are-damage", Bug: "a scrub takes what a crash left half written, and is about to be deleted, for damage",
+		IDs:     []string{"H-94"},
+		Edits:   []Edit{{"zab/disk/scrub.go", `done := !deleting() ||`, `done := deleting != nil ||`}},
+		Killers: []Trial{{Suite: "disk", Run: "Scrub"}, {Suite: "node", Run: "Scrub"}},
 	},
 	{
 		Name: "scrub-uncompared", Bug: "a scrub does not compare the digest of the nodes with the one that was kept",

@@ -58,6 +58,7 @@ var suites = []Suite{
 	{Name: "zab", Package: "zab", Rapid: true, Skip: "TestEnsembles|TestReconfigurations|TestHeal", Limit: time.Minute, What: "the roles: scripts, tables"},
 	{Name: "ensembles", Package: "zab", Rapid: true, Run: "TestEnsembles|TestReconfigurations", Limit: 2 * time.Minute, What: "ensembles of roles on model disks and links, every invariant after every step"},
 	{Name: "znode", Package: "znode", Rapid: true, Limit: time.Minute, What: "the rules of the tree: tables, comparison with a naive tree"},
+	{Name: "disk", Package: "zab/disk", Limit: time.Minute, What: "the guard below the stores, the scrub"},
 	{Name: "txnlog", Package: "zab/txnlog", Rapid: true, Limit: 2 * time.Minute, What: "the log: crashes at every step, disk errors, damage"},
 	{Name: "store", Package: "znode/store", Rapid: true, Limit: 2 * time.Minute, What: "the tree on disk: crashes, comparison with a model"},
 	{Name: "session", Package: "server/session", Rapid: true, Limit: time.Minute, What: "the table of sessions: scripts, comparison with a naive table"},
