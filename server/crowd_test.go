@@ -264,8 +264,12 @@ func TestCrowdThatDoesNotRead(t *testing.T) {
 	c := m.connect(t)
 	path := "/" + strings.Repeat("p", 250<<10)
 	c.create(path, "", proto.ModePersistent)
+	n := 40 // of 10 MB each
+	if testing.Short() {
+		n = 8
+	}
 	var deaf []*client
-	for range 40 {
+	for range n {
 		d := m.connect(t)
 		d.must(proto.OpAddWatch, proto.AddWatchRequest{Path: path})
 		deaf = append(deaf, d)
