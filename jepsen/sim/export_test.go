@@ -64,3 +64,33 @@ func Wipe(votes bool) (mute, held, promised bool, err error) {
 	d.wipe()
 	return d.amnesiac, s.oracle.has(sid, entry), s.oracle.configs.promised[promise].Has(sid), nil
 }
+
+// WipeOnTheWay wipes a server that has no vote in the moment in which its leader has proposed to give it one, and no disk
+// has that yet. It returns whether there was such a moment, and whether what the server says counts for nothing from now on.
+func WipeOnTheWay(seed uint64) (reached, mute bool, err error) {
+	s, err := newSimulation(Config{Seed: seed, Shape: "1~1", Members: membersChange, Tree: treeTwin})
+	if err != nil {
+		return false, false, err
+	}
+	defer s.close()
+	for _, v := range s.servers {
+		s.after(0, v.start)
+	}
+	s.beginFaults()
+	for s.steps < s.cfg.Steps {
+		s.step()
+		if p := s.server(1).proc; !p.alive() || p.tenure == nil || p.tenure.leader == nil {
+			continue
+		}
+		force := s.oracle.configs.inForce()
+		way := s.oracle.configs.proposed
+		if len(way) == 0 || way[len(way)-1].at <= force.at || force.ensemble.Voters().Has(2) || !way[len(way)-1].ensemble.Voters().Has(2) {
+			continue
+		}
+		if d := s.server(2).disk; s.server(1).knows(force) && s.server(2).knows(force) && !d.model.incarnation.IsZero() {
+			d.wipe()
+			return true, d.amnesiac, nil
+		}
+	}
+	return false, false, nil
+}

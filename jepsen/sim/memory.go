@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math"
 	"slices"
 
 	"github.com/zabkeeper/zabkeeper/quorum"
@@ -60,10 +61,11 @@ func (o *oracle) mayForget(sid quorum.SID, e zxid.Point, epoch zxid.Epoch) bool 
 // counts further; what it says from now on does not, until a leader has taken it in. A server without a
 // vote was asked by nobody: it has nothing to make good, and what it held above the configuration in
 // force, the only thing that a vote of later times could refer to, it does not hold any more. The nemesis
-// wipes nobody who may have a vote in a configuration that is not committed yet: see dispensable.
+// wipes nobody who has a vote in a configuration that is on a disk and not committed yet: see dispensable. On its
+// way to the disks one may be.
 func (o *oracle) wiped(d *disk) {
 	force := o.configs.inForce()
-	if force.ensemble.Voters().Has(d.sid) {
+	if force.ensemble.Voters().Has(d.sid) || o.enlists(d) {
 		d.amnesiac = d.amnesiac || !d.model.incarnation.IsZero()
 		return
 	}
@@ -73,6 +75,22 @@ func (o *oracle) wiped(d *disk) {
 		}
 	}
 	o.configs.forget(d.sid, force.at.Epoch())
+}
+
+// enlists reports whether somebody leads who has proposed to give a server a vote, and remembers the store that it has.
+func (o *oracle) enlists(d *disk) bool {
+	return slices.ContainsFunc(o.s.servers, func(v *server) bool {
+		if !v.proc.alive() || v.proc.tenure == nil || v.proc.tenure.leader == nil {
+			return false
+		}
+		t := v.proc.tenure
+		remembered := slices.ContainsFunc(t.leader.Known(), func(k zab.Known) bool {
+			return k.SID == d.sid && !k.Gone && !k.Incarnation.IsZero() && k.Incarnation == d.model.incarnation
+		})
+		return remembered && slices.ContainsFunc(o.configs.of(t, o.end().ID, math.MaxInt64), func(next config) bool {
+			return next.ensemble.Voters().Has(d.sid)
+		})
+	})
 }
 
 // forget takes back what a server has promised and accepted in later epochs.
@@ -102,8 +120,8 @@ func (c *configs) forget(sid quorum.SID, behind zxid.Epoch) {
 //   - who has a newer history must not follow an older one.
 //
 // It happens if a configuration was proposed while the leader had not heard yet that a server was wiped or
-// gone for good which that configuration cannot do without: the nemesis takes care of the configurations
-// that there are when it strikes, not of those that clients are asking for.
+// gone for good which that configuration cannot do without, or if that strikes while the proposal is on its way to the
+// disks: the nemesis takes care of the configurations that there are, not of those that clients are asking for.
 func (s *simulation) hopeless() bool {
 	var sound []*server
 	for _, v := range s.present() {
